@@ -1,0 +1,216 @@
+"""API keys in the admin: made and rotated with the key shown once, revoked, never deleted and never shown again.
+
+The text of a key is rendered in the answer to the POST itself, which no cache may keep, and goes nowhere else: not
+into messages, the session, a URL or the admin's log.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+
+from events import api_keys, form_tokens
+from events.admin_access import Access, ModelForm, Scoped, access_of
+from events.models import ApiKey, Scope, User
+
+_CHANGE = "admin:events_apikey_change"
+OVERLAPS = {
+    timedelta(0): "now: it may have leaked",
+    timedelta(hours=1): "in 1 hour",
+    timedelta(hours=24): "in 24 hours",
+    timedelta(days=7): "in 7 days",
+}
+
+
+class ApiKeyAddForm(ModelForm):
+    access: Access
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope.value, f"{scope.label} ({scope.value})") for scope in Scope],
+        initial=[Scope.EVENTS_WRITE],
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "A key needs at least one scope."},
+    )
+    form_token = forms.CharField(widget=forms.HiddenInput)
+
+    class Meta:
+        model = ApiKey
+        fields = ("organization", "name", "environment", "scopes", "expires_at")
+        help_texts = {"expires_at": "UTC. Empty: the key does not expire."}
+
+    def clean_expires_at(self) -> datetime | None:
+        expires_at: datetime | None = self.cleaned_data["expires_at"]
+        if expires_at is not None and expires_at <= datetime.now(UTC):
+            raise forms.ValidationError("This time is past: the key would never be accepted.")
+        return expires_at
+
+
+class RotateForm(forms.Form):
+    overlap = forms.TypedChoiceField(
+        label="The old key stops working",
+        choices=[(int(overlap.total_seconds()), label) for overlap, label in OVERLAPS.items()],
+        coerce=lambda seconds: timedelta(seconds=int(seconds)),
+        initial=24 * 3600,
+        widget=forms.RadioSelect,
+    )
+    form_token = forms.CharField(widget=forms.HiddenInput)
+
+
+class ApiKeyAdmin(Scoped):
+    change_form_template = "admin/events/apikey/change_form.html"
+    list_display = ("name", "organization", "environment", "key", "scope_list", "created_at", "last_used_at", "status")
+    list_filter = (("organization", admin.RelatedOnlyFieldListFilter), "environment")
+    list_select_related = ("organization",)
+    search_fields = ("name", "prefix")
+    fixed_fields = (
+        "organization",
+        "environment",
+        "key",
+        "scope_list",
+        "status",
+        "expires_at",
+        "last_used_at",
+        "created_at",
+        "created_by",
+        "revoked_at",
+        "replaced_by",
+    )
+
+    @admin.display(ordering="prefix")
+    def key(self, key: ApiKey) -> str:
+        return api_keys.shown(key)
+
+    @admin.display(description="scopes")
+    def scope_list(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)
+
+    @admin.display
+    def status(self, key: ApiKey) -> str:
+        return api_keys.status(key, datetime.now(UTC))
+
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
+        if obj is None:
+            return ("organization", "name", "environment", "scopes", "expires_at", form_tokens.FIELD)
+        return ("name", *self.fixed_fields)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        return super().get_form(request, obj, change=change, **({} if obj else {"form": ApiKeyAddForm}), **kwargs)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        only = access_of(request).organizations()[:2]
+        return {
+            **({"organization": only[0].pk} if len(only) == 1 else {}),
+            **super().get_changeform_initial_data(request),
+            form_tokens.FIELD: form_tokens.new_token(request),
+        }
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        view = super().changeform_view
+        # Django's form handler takes _saveasnew for an addition, wherever it is posted to.
+        if request.method != "POST" or (object_id is not None and "_saveasnew" not in request.POST):
+            return view(request, object_id, form_url, extra_context)
+        return self._once(request, lambda: view(request, object_id, form_url, extra_context))
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change:
+            obj.save(update_fields=["name"])
+        else:
+            obj.shown_once = api_keys.issue(key=obj, created_by=_person(request), now=datetime.now(UTC))
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        return self._show_once(request, obj, obj.shown_once)
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:key_id>/rotate/", wrap(self.rotate_view), name="events_apikey_rotate"),
+            path("<int:key_id>/revoke/", wrap(self.revoke_view), name="events_apikey_revoke"),
+            *super().get_urls(),
+        ]
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        if key := kwargs.get("obj"):
+            now = datetime.now(UTC)
+            context["can_rotate"] = api_keys.rotation_refusal(key, now) is None
+            context["can_revoke"] = key.revoked_at is None
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def rotate_view(self, request: HttpRequest, key_id: int) -> HttpResponseBase:
+        """GET asks how long the old key shall live on; POST makes its successor and shows it once."""
+        key = get_object_or_404(self.get_queryset(request), pk=key_id)
+        if request.method == "POST":
+            return self._once(request, lambda: self._rotate(request, key))
+        if refusal := api_keys.rotation_refusal(key, datetime.now(UTC)):
+            messages.error(request, refusal)
+            return redirect(_CHANGE, key.pk)
+        return self._ask_overlap(request, key, RotateForm(initial={form_tokens.FIELD: form_tokens.new_token(request)}))
+
+    def revoke_view(self, request: HttpRequest, key_id: int) -> HttpResponseBase:
+        """GET asks for confirmation; POST revokes."""
+        key = get_object_or_404(self.get_queryset(request), pk=key_id)
+        if request.method != "POST":
+            return self._page(request, "revoke", key=key, title=f"Revoke {key.name}?")
+        if api_keys.revoke(key=key, now=datetime.now(UTC)):
+            self.log_change(request, key, "Revoked.")
+        messages.success(request, f"The key {api_keys.shown(key)} is revoked: within 5 seconds every call is refused.")
+        return redirect(_CHANGE, key.pk)
+
+    def _rotate(self, request: HttpRequest, key: ApiKey) -> HttpResponse:
+        form, now = RotateForm(request.POST), datetime.now(UTC)
+        if not form.is_valid():
+            return self._ask_overlap(request, key, form)
+        try:
+            new, text = api_keys.rotate(
+                key=key, overlap=form.cleaned_data["overlap"], created_by=_person(request), now=now
+            )
+        except api_keys.NotRotatable as refusal:
+            messages.error(request, str(refusal))
+            return redirect(_CHANGE, key.pk)
+        self.log_change(request, key, f"Rotated: {api_keys.shown(new)} replaces it; now {api_keys.status(key, now)}.")
+        self.log_addition(request, new, f"Replaces {api_keys.shown(key)}.")
+        return self._show_once(request, new, text, replaced=key, replaced_status=api_keys.status(key, now))
+
+    def _ask_overlap(self, request: HttpRequest, key: ApiKey, form: RotateForm) -> HttpResponse:
+        return self._page(request, "rotate", key=key, form=form, title=f"Rotate {key.name}")
+
+    def _once(self, request: HttpRequest, act: Callable[[], HttpResponseBase]) -> HttpResponseBase:
+        try:
+            with transaction.atomic():
+                form_tokens.claim(request)
+                return act()
+        except form_tokens.AlreadySent as sent:
+            key = self.get_queryset(request).filter(pk=sent.made_id).first()
+            return self._page(request, "already_sent", status=409, key=key, title="This form was sent before")
+
+    def _show_once(self, request: HttpRequest, key: ApiKey, text: str, **context: Any) -> HttpResponse:
+        form_tokens.settle(request, key.pk)
+        response = self._page(request, "created", key=key, key_text=text, title="Store this key now", **context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def _page(self, request: HttpRequest, name: str, *, status: int = 200, **context: Any) -> TemplateResponse:
+        key = context.get("key")
+        shown = {"opts": self.opts, "shown": api_keys.shown(key) if key else ""}
+        return TemplateResponse(
+            request,
+            f"admin/events/apikey/{name}.html",
+            {**self.admin_site.each_context(request), **shown, **context},
+            status=status,
+        )
+
+
+def _person(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)
+    return request.user

@@ -1,0 +1,24 @@
+"""What happened, and to whom it belongs. Everything hangs below an organization."""
+
+from events.models.api_key import ApiKey, Environment, Scope
+from events.models.event import Event, Flag, ServiceTier, Status
+from events.models.organization import Membership, Organization, Role, User
+from events.models.rejected_call import RejectedCall
+from events.models.tracked_user import RevenueChange, TrackedUser
+
+__all__ = [
+    "ApiKey",
+    "Environment",
+    "Event",
+    "Flag",
+    "Membership",
+    "Organization",
+    "RejectedCall",
+    "RevenueChange",
+    "Role",
+    "Scope",
+    "ServiceTier",
+    "Status",
+    "TrackedUser",
+    "User",
+]

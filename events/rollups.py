@@ -1,0 +1,252 @@
+"""Usage: what every event adds to the rollups, and the folder that brings it there.
+
+Each event (and each later change to one) appends a row to `usage_delta` in its own transaction. A folder, one at a
+time, moves those rows into the rollup tables. The `*_now` views add both up, so every sum is exact after each commit,
+and `sum(usage) = aggregate(events)` holds always. Raw SQL: the ORM has neither data-modifying CTEs nor lateral joins.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import connection, transaction
+from psycopg import AsyncConnection
+
+LATENCY_GAMMA = 1.05
+"""Each latency bucket is 5 % wider than the one before it."""
+_LOG_GAMMA = math.log(LATENCY_GAMMA)
+_SHORTEST_MS = 0.01
+
+MEASURES = (
+    "events",
+    "errors",
+    "unpriced",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cost_picousd",
+)
+DIMENSIONS = (
+    "organization_id",
+    "environment",
+    "hour",
+    "day",
+    "tracked_user_id",
+    "feature",
+    "step",
+    "provider",
+    "model",
+    "status",
+    "service_tier",
+    "latency_bucket",
+)
+DELTA_COLUMNS = DIMENSIONS + MEASURES
+
+# One delta row counts once under each kind; the same list stands in the view usage_delta_kind.
+_KINDS = """CROSS JOIN LATERAL (VALUES
+    ('total', '', ''), ('model', d.model, d.provider), ('provider', d.provider, ''), ('feature', d.feature, ''),
+    ('step', d.step, ''), ('status', d.status::text, ''), ('tier', d.service_tier::text, '')
+) AS k (kind, value, provider)"""
+FOLD_LOCK = 7_201_001
+"""Advisory lock: whoever holds it may move deltas into rollups."""
+
+
+@dataclass(frozen=True)
+class Rollup:
+    """A rollup table: its key columns and how each is computed from a delta row `d` (or its kind `k`)."""
+
+    table: str
+    keys: dict[str, str]
+    by_kind: bool = False
+    measures: tuple[str, ...] = MEASURES
+    where: str = ""
+
+    @property
+    def upsert(self) -> str:
+        """INSERT … SELECT from `d`, adding to the rows that exist."""
+        sums = ", ".join(f"sum(d.{name})" for name in self.measures)
+        added = ", ".join(f"{name} = {self.table}.{name} + excluded.{name}" for name in self.measures)
+        return f"""INSERT INTO {self.table} ({", ".join((*self.keys, *self.measures))})
+SELECT {", ".join(self.keys.values())}, {sums} FROM d {_KINDS if self.by_kind else ""} {self.where}
+GROUP BY {", ".join(str(n + 1) for n in range(len(self.keys)))}
+ORDER BY {", ".join(str(n + 1) for n in range(len(self.keys)))}
+ON CONFLICT ({", ".join(self.keys)}) DO UPDATE SET {added}"""  # noqa: S608  built from constants of this module
+
+
+_TENANT = {"organization_id": "d.organization_id", "environment": "d.environment"}
+_KIND = {"kind": "k.kind", "value": "k.value", "provider": "k.provider"}
+_CELL = {name: f"d.{name}" for name in ("feature", "step", "provider", "model", "status", "service_tier")}
+ROLLUPS = (
+    Rollup("usage_hour", _TENANT | {"hour": "d.hour"} | _KIND, by_kind=True),
+    Rollup("usage_day", _TENANT | {"day": "d.day"} | _KIND, by_kind=True),
+    Rollup("usage_day_cell", _TENANT | {"day": "d.day"} | _CELL),
+    Rollup("usage_day_user", _TENANT | {"day": "d.day", "tracked_user_id": "d.tracked_user_id"}),
+    Rollup(
+        "usage_month_user",
+        _TENANT | {"month": "date_trunc('month', d.day)::date", "tracked_user_id": "d.tracked_user_id"},
+    ),
+    Rollup(
+        "usage_day_latency",
+        _TENANT | {"day": "d.day"} | _KIND | {"latency_bucket": "d.latency_bucket"},
+        by_kind=True,
+        measures=("events",),
+        where="WHERE d.latency_bucket IS NOT NULL AND k.kind IN ('total', 'model', 'feature')",
+    ),
+)
+
+
+def _fold_statement(source: str) -> str:
+    """One statement that takes the delta rows of `source` into every rollup and raises the revisions."""
+    upserts = ",\n".join(f"r{n} AS ({rollup.upsert})" for n, rollup in enumerate(ROLLUPS))
+    return f"""WITH d AS ({source}),
+{upserts},
+revised AS (
+    INSERT INTO usage_revision SELECT DISTINCT organization_id, 1 FROM d
+    ON CONFLICT (organization_id) DO UPDATE SET revision = usage_revision.revision + 1
+)
+SELECT count(*) FROM d"""  # noqa: S608
+
+
+FOLD = _fold_statement("DELETE FROM usage_delta RETURNING *")
+
+
+async def fold(connection: AsyncConnection[Any]) -> int:
+    """Move all committed deltas into the rollups; returns how many. Returns 0 when another process is at it."""
+    async with connection.transaction():
+        cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [FOLD_LOCK])
+        if not (await cursor.fetchone() or [False])[0]:
+            return 0
+        cursor = await connection.execute(FOLD)
+        return int((await cursor.fetchone() or [0])[0])
+
+
+def fold_now() -> int:
+    """The same through Django's connection, waiting for a folder that is at work: for commands and tests."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [FOLD_LOCK])
+        cursor.execute(FOLD)
+        return int(cursor.fetchone()[0])
+
+
+# The expression of each delta column over the event table `e`, for rebuilding and for the audit.
+_EVENT_LATENCY = f"floor(ln(greatest(e.latency_ms, {_SHORTEST_MS})) / ln({LATENCY_GAMMA}::float8))::smallint"
+_LOCAL = "(event_time(e.id) AT TIME ZONE o.time_zone)"
+_FROM_EVENT = {
+    "organization_id": "e.organization_id",
+    "environment": "e.environment",
+    "hour": f"event_time(e.id) - ({_LOCAL} - date_trunc('hour', {_LOCAL}))",
+    "day": f"{_LOCAL}::date",
+    "tracked_user_id": "coalesce(e.tracked_user_id, 0)",
+    **{name: f"e.{name}" for name in ("feature", "step", "provider", "model", "status", "service_tier")},
+    "latency_bucket": _EVENT_LATENCY,
+    "events": "1::bigint",
+    "errors": "(e.status NOT IN (0, 3))::int::bigint",
+    "unpriced": "(e.cost_picousd IS NULL)::int::bigint",
+    **{name: f"e.{name}" for name in MEASURES[3:8]},
+    "cost_picousd": "coalesce(e.cost_picousd, 0)",
+}
+EVENTS_AS_DELTA = f"""SELECT {", ".join(f"{expression} AS {name}" for name, expression in _FROM_EVENT.items())}
+FROM event e JOIN organization o ON o.id = e.organization_id"""  # noqa: S608
+REBUILD = _fold_statement(EVENTS_AS_DELTA)
+
+
+@contextmanager
+def _folder_stopped() -> Iterator[None]:
+    """Hold the folder's lock outside of any transaction: a snapshot taken while waiting for it would be stale."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [FOLD_LOCK])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [FOLD_LOCK])
+
+
+def rebuild() -> int:
+    """Make every rollup anew from the events; returns how many events there are. Ingestion may go on meanwhile.
+
+    One REPEATABLE READ snapshot holds both the events and the deltas that were committed with them: those deltas are
+    deleted, later ones stay for the folder.
+    """
+    with _folder_stopped(), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        cursor.execute("DELETE FROM usage_delta")
+        for rollup in ROLLUPS:
+            cursor.execute(f"DELETE FROM {rollup.table}")  # noqa: S608
+        cursor.execute(REBUILD)
+        return int(cursor.fetchone()[0])
+
+
+def audit() -> list[str]:
+    """Sentences about every day and organization whose rollups differ from its events; empty when all agree."""
+    sums = ", ".join(f"sum({name}) AS {name}" for name in MEASURES)
+    differing = " OR ".join(f"coalesce(u.{name}, 0) <> coalesce(e.{name}, 0)" for name in MEASURES)
+    keys = "organization_id, environment, day"
+    problems = []
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        for source in (
+            "usage_day_cell_now",
+            "usage_day_user_now",
+            "(SELECT * FROM usage_day_now WHERE kind = 'total') t",
+            "(SELECT * FROM usage_day_now WHERE kind = 'model') t",
+            "(SELECT *, (hour AT TIME ZONE o.time_zone)::date AS day FROM usage_hour_now"
+            " JOIN organization o ON o.id = organization_id WHERE kind = 'feature') t",
+        ):
+            cursor.execute(
+                f"""WITH delta AS ({EVENTS_AS_DELTA}),
+e AS (SELECT {keys}, {sums} FROM delta GROUP BY {keys}),
+u AS (SELECT {keys}, {sums} FROM {source} GROUP BY {keys})
+SELECT {keys}, u.events, e.events, u.cost_picousd, e.cost_picousd FROM e FULL JOIN u USING ({keys})
+WHERE {differing} ORDER BY {keys}"""  # noqa: S608
+            )
+            problems += [
+                f"organization {organization}, {day}: {source} has {usage_events} events worth {usage_cost},"
+                f" the events are {events} worth {cost} (1e-12 USD)"
+                for organization, _, day, usage_events, events, usage_cost, cost in cursor.fetchall()
+            ]
+    return problems
+
+
+def revision(organization_id: int) -> str:
+    """A word that changes with every commit that changes what this organization's pages show.
+
+    The folder raises a counter when it takes deltas away; until then every commit adds delta rows. A counter raised
+    by each event would make all writers of an organization wait for one row.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT coalesce((SELECT revision FROM usage_revision WHERE organization_id = %(id)s), 0),
+(SELECT count(*) FROM usage_delta WHERE organization_id = %(id)s),
+coalesce((SELECT max(id) FROM rejected_call WHERE organization_id = %(id)s), 0),
+coalesce((SELECT max(id) FROM rejected_call WHERE organization_id IS NULL), 0)""",
+            {"id": organization_id},
+        )
+        return "-".join(str(part) for part in cursor.fetchone())
+
+
+def latency_bucket(latency_ms: float | None) -> int | None:
+    """The logarithmic bucket of a latency in milliseconds."""
+    if latency_ms is None:
+        return None
+    return math.floor(math.log(max(latency_ms, _SHORTEST_MS)) / _LOG_GAMMA)
+
+
+def local_hour(at: datetime, zone: ZoneInfo) -> datetime:
+    """The UTC instant at which the hour of `zone` that holds `at` began: zones may be off by half an hour."""
+    local = at.astimezone(zone)
+    into_hour = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    return at.astimezone(UTC) - into_hour
+
+
+def local_day(at: datetime, zone: ZoneInfo) -> date:
+    """The date in `zone`."""
+    return at.astimezone(zone).date()

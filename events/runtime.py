@@ -1,0 +1,162 @@
+"""What one server process holds: connections, the key ring, the catalog, the writer, and the tasks that run beside it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+from asgiref.sync import sync_to_async
+from django.db import connection as django_connection
+from psycopg_pool import AsyncConnectionPool
+
+from events import maintenance, rollups
+from events.keys import KeyRecord, KeyRing
+from events.rejections import RejectionLog
+from events.tracked_users import KnownUsers
+from events.writer import Writer
+from pricing.catalog import Catalog
+from pricing.catalog import current_revision as current_pricing_revision
+from pricing.catalog import load as load_catalog
+
+logger = logging.getLogger("fluxgate.runtime")
+
+FOLD_SECONDS = 0.5
+CATALOG_SECONDS = 1.0
+MAINTENANCE_SECONDS = 3600.0
+
+_KEY = """SELECT k.id, k.organization_id, k.environment, k.scopes, o.time_zone, k.prefix, k.expires_at, k.revoked_at,
+k.last_used_at IS NULL OR k.last_used_at < now() - interval '15 minutes'
+FROM api_key k JOIN organization o ON o.id = k.organization_id WHERE k.sha256 = %s"""
+
+
+class Runtime:
+    """Made once per process; `start` and `stop` frame its life."""
+
+    def __init__(self) -> None:
+        conninfo = database_conninfo()
+        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
+            conninfo, min_size=1, max_size=4, open=False, timeout=3, max_idle=300, kwargs={"autocommit": True}
+        )
+        self.keys = KeyRing(self._load_key)
+        self.rejections = RejectionLog()
+        self.writer = Writer(conninfo, KnownUsers())
+        self.catalog: Catalog | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Take events: open the pool, without waiting for the database, and start the writer."""
+        await self._pool.open()
+        self._writing = asyncio.create_task(self.writer.run())
+
+    async def start(self) -> None:
+        """Open, and start the tasks that run beside: folding, prices, upkeep, the list of refused calls."""
+        await self.open()
+        self._tasks = [
+            asyncio.create_task(_every(FOLD_SECONDS, self._fold)),
+            asyncio.create_task(_every(CATALOG_SECONDS, self._refresh_catalog)),
+            asyncio.create_task(_every(MAINTENANCE_SECONDS, self._maintain)),
+            asyncio.create_task(self._write_rejections()),
+        ]
+
+    async def stop(self) -> None:
+        """Answer what was submitted, write what was refused, close."""
+        self.writer.stop()
+        if self._writing is not None:
+            await self._writing
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.list_rejections()
+        await self._pool.close()
+
+    async def list_rejections(self) -> None:
+        """Write the refused calls that wait; without the database they are lost, and a line says so."""
+        try:
+            async with self._pool.connection() as connection:
+                await self.rejections.flush(connection)
+        except psycopg.Error as error:
+            logger.warning("refused calls were not listed: %s", error)
+
+    async def is_ready(self) -> dict[str, bool]:
+        """What `/readyz` answers: the database takes statements, its schema is current, prices are loaded."""
+        ready = {"database": False, "migrations": False, "catalog": self.catalog is not None}
+        try:
+            async with asyncio.timeout(1), self._pool.connection(timeout=1) as connection:
+                cursor = await connection.execute("SELECT app, name FROM django_migrations")
+                applied = {(row[0], row[1]) for row in await cursor.fetchall()}
+            ready |= {"database": True, "migrations": await maintenance.expected_migrations() <= applied}
+        except (psycopg.Error, TimeoutError) as error:
+            logger.warning("not ready: %s", error)
+        return ready
+
+    async def _load_key(self, sha256: bytes) -> KeyRecord | None:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(_KEY, [sha256])
+            row = await cursor.fetchone()
+            if row is None:
+                return None
+            if row[8]:
+                await connection.execute("UPDATE api_key SET last_used_at = now() WHERE id = %s", [row[0]])
+        return KeyRecord(
+            id=row[0],
+            organization_id=row[1],
+            environment=row[2],
+            scopes=frozenset(row[3]),
+            zone=ZoneInfo(row[4]),
+            prefix=row[5],
+            expires_at=row[6],
+            revoked_at=row[7],
+        )
+
+    async def _fold(self) -> None:
+        async with self._pool.connection() as connection:
+            await rollups.fold(connection)
+
+    async def _refresh_catalog(self) -> None:
+        self.catalog = await sync_to_async(_current_catalog)(self.catalog)
+
+    async def _maintain(self) -> None:
+        async with self._pool.connection() as connection:
+            await maintenance.run(connection)
+
+    async def _write_rejections(self) -> None:
+        while True:
+            await self.rejections.added.wait()
+            await self.list_rejections()
+            await asyncio.sleep(0.25)
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Do the work again and again; a failure is logged and tried anew after the same time, at least a second."""
+    failing = False
+    while True:
+        try:
+            await work()
+            failing = False
+        except Exception as error:
+            if not failing:
+                logger.warning("%s failed, will go on trying: %r", getattr(work, "__name__", work), error)
+            failing = True
+        await asyncio.sleep(min(seconds, 5.0) if failing else seconds)
+
+
+def _current_catalog(known: Catalog | None) -> Catalog:
+    """The known catalog, or a newer one. In a thread of its own: it reads through the ORM."""
+    try:
+        if known is not None and current_pricing_revision() == known.revision:
+            return known
+        return load_catalog()
+    finally:
+        django_connection.close_if_unusable_or_obsolete()
+
+
+def database_conninfo() -> str:
+    """libpq's words for the database that Django is configured with."""
+    given = django_connection.get_connection_params()
+    known = {"host", "port", "user", "password", "dbname", "connect_timeout", "tcp_user_timeout", "keepalives_idle"}
+    return psycopg.conninfo.make_conninfo(
+        "", **{name: value for name, value in given.items() if name in known or name.startswith("ssl")}
+    )
