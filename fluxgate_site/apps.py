@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class FluxgateSiteConfig(AppConfig):
+    name = "fluxgate_site"
