@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from events.admin_access import (
     Access,
     AdminUserCreationForm,
-    InlineFormSet,
+    LabelledFormSet,
     ModelForm,
     Scoped,
     ScopedInline,
@@ -72,7 +72,7 @@ class SingleMembershipForm(MembershipForm):
         return cleaned
 
 
-class MembershipFormSet(InlineFormSet):
+class MembershipFormSet(LabelledFormSet):
     """The members of one organization, changed together: it is their sum that must keep an owner."""
 
     def clean(self) -> None:

@@ -157,9 +157,19 @@ class Scoped(ModelAdmin):
         return form
 
 
+class LabelledFormSet(InlineFormSet):
+    """Names every field for screen readers: Django's tables of rows have column headings only."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        for field in form.fields.values():
+            field.widget.attrs.setdefault("aria-label", str(field.label or ""))
+
+
 class ScopedInline(TabularInline):
     """The same for rows inside an organization or inside one of its objects."""
 
+    formset = LabelledFormSet
     extra = 0
     show_change_link = False
 

@@ -64,8 +64,8 @@ class RotateForm(forms.Form):
 
 class ApiKeyAdmin(Scoped):
     change_form_template = "admin/events/apikey/change_form.html"
-    list_display = ("name", "organization", "environment", "key", "scope_list", "created_at", "last_used_at", "status")
-    list_filter = (("organization", admin.RelatedOnlyFieldListFilter), "environment")
+    list_display = ("name", "status", "key", "scope_list", "environment", "organization", "created_at", "last_used_at")
+    list_filter = (("organization", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("organization",)
     search_fields = ("name", "prefix")
     fixed_fields = (
@@ -145,6 +145,9 @@ class ApiKeyAdmin(Scoped):
             now = datetime.now(UTC)
             context["can_rotate"] = api_keys.rotation_refusal(key, now) is None
             context["can_revoke"] = key.revoked_at is None
+        else:
+            # The answer is the page with the key: there is nothing to go on to.
+            context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
         return super().render_change_form(request, context, *args, **kwargs)
 
     def rotate_view(self, request: HttpRequest, key_id: int) -> HttpResponseBase:
@@ -192,7 +195,7 @@ class ApiKeyAdmin(Scoped):
                 return act()
         except form_tokens.AlreadySent as sent:
             key = self.get_queryset(request).filter(pk=sent.made_id).first()
-            return self._page(request, "already_sent", status=409, key=key, title="This form was sent before")
+            return self._page(request, "already_sent", key=key, title="This form was sent before")
 
     def _show_once(self, request: HttpRequest, key: ApiKey, text: str, **context: Any) -> HttpResponse:
         form_tokens.settle(request, key.pk)
@@ -200,14 +203,13 @@ class ApiKeyAdmin(Scoped):
         response["Cache-Control"] = "no-store"
         return response
 
-    def _page(self, request: HttpRequest, name: str, *, status: int = 200, **context: Any) -> TemplateResponse:
+    def _page(self, request: HttpRequest, name: str, **context: Any) -> TemplateResponse:
         key = context.get("key")
         shown = {"opts": self.opts, "shown": api_keys.shown(key) if key else ""}
         return TemplateResponse(
             request,
             f"admin/events/apikey/{name}.html",
             {**self.admin_site.each_context(request), **shown, **context},
-            status=status,
         )
 
 

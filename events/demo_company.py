@@ -29,7 +29,7 @@ OPUS: Final = Model("anthropic", "claude-opus-4-5-20251101", 1400, 17, 0.4, "wri
 SONNET: Final = Model("anthropic", "claude-sonnet-5-5", 900, 11, 0.35, "writes")
 HAIKU: Final = Model("anthropic", "claude-haiku-4-5-20251001", 430, 6, 0.3, "writes")
 GEMINI: Final = Model("google", "gemini-3.8-flash", 520, 5, 0.35)
-DEEPSEEK: Final = Model("deepseek", "deepseek-v4-flash", 950, 14, 0.5)
+DEEPSEEK: Final = Model("deepseek", "deepseek-v4-flash", 950, 8, 0.45)
 MISTRAL: Final = Model("mistral", "mistral-small-2603", 330, 7, 0.3)
 UNKNOWN: Final = Model("acme", "experimental-1", 800, 9, 0.4, "none")
 """No price list knows it: the demo's share of calls without a cost."""

@@ -25,6 +25,8 @@ from pricing.costs import Usage
 
 logger = logging.getLogger("fluxgate.ingest")
 
+ONE_PATH = "/api/events"
+BATCH_PATH = "/api/events/batch"
 MAX_EVENT_BYTES = 256 * 1024
 MAX_BATCH_BYTES = 5 * 1024 * 1024
 MAX_BATCH_EVENTS = 1_000
@@ -39,8 +41,8 @@ class IngestApp:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._routes: dict[str, Callable[[_Call], Awaitable[None]]] = {
-            "/api/events": self._one,
-            "/api/events/batch": self._batch,
+            ONE_PATH: self._one,
+            BATCH_PATH: self._batch,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,9 +61,9 @@ class IngestApp:
         except http.Disconnected:
             logger.info("a caller of %s went away before its body was complete", call.path)
         except Exception:
-            error = HttpError(503, "internal", "the event could not be taken; send it again", headers=_RETRY)
-            logger.exception("request %s failed", error.request_id)
-            await http.answer_error(send, error)
+            failure = HttpError(503, "internal", "the event could not be taken; send it again", headers=_RETRY)
+            logger.exception("request %s failed", failure.request_id)
+            await http.answer_error(send, failure)
 
     async def _authorized(self, call: "_Call", scope_needed: str) -> KeyRecord:
         """The key of the call, looked at before its body is. Raises HttpError 401, 403 or 503."""

@@ -25,7 +25,8 @@ class Application:
     def __init__(self) -> None:
         self._runtime = Runtime()
         self._ingest = IngestApp(self._runtime)
-        self._pages = WSGIMiddleware(django_wsgi, workers=PAGE_THREADS)
+        # a2wsgi's own, narrower words for what WSGI is
+        self._pages = WSGIMiddleware(django_wsgi, workers=PAGE_THREADS)  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -37,7 +38,7 @@ class Application:
             elif path in ("/healthz", "/readyz"):
                 await self._health(scope, send)
             else:
-                await self._pages(scope, receive, send)  # type: ignore[arg-type]  # a2wsgi's own typed dicts
+                await self._pages(scope, receive, send)  # type: ignore[arg-type]
 
     async def _health(self, scope: Scope, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):

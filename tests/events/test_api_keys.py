@@ -47,9 +47,7 @@ def test_create_returns_the_key_and_stores_its_digest_only() -> None:
         (2 * DAY, timedelta(0), 2 * DAY, True),
     ],
 )
-def test_rotate(
-    own_expiry: timedelta | None, overlap: timedelta, old_expiry: timedelta | None, revoked: bool
-) -> None:
+def test_rotate(own_expiry: timedelta | None, overlap: timedelta, old_expiry: timedelta | None, revoked: bool) -> None:
     old, old_text = make(expires_at=own_expiry and NOW + own_expiry)
     person = UserFactory()
     new, text = api_keys.rotate(key=old, overlap=overlap, created_by=person, now=NOW)

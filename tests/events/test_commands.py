@@ -147,12 +147,22 @@ def test_parse_expiry(text: str, expires_at: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "30", "d", "-1d", "1y", "0d", "999999d" * 2, "999999d", "2026-02-30", "2026-05-05T10:00Z", "9999-12-31T23:59-12:00"]
+    "text",
+    [
+        "",
+        "30",
+        "d",
+        "-1d",
+        "1y",
+        "0d",
+        "9999999d",
+        "999999999d",
+        "2026-02-30",
+        "2026-05-05T10:00Z",
+        "9999-12-31T23:59-12:00",
+    ],
 )
 def test_parse_expiry_refuses(text: str) -> None:
-    if text == "999999d":
-        assert parse_expiry(text, ZoneInfo("UTC"), NOW).year > 4000
-        return
     with pytest.raises(CommandError, match="--expires:"):
         parse_expiry(text, ZoneInfo("UTC"), NOW)
 

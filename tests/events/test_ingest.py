@@ -33,7 +33,7 @@ def test_the_example_of_the_contract_costs_what_it_must(ingest: Ingest) -> None:
     assert re.fullmatch(r"evt_[0-9a-f]{12}7[0-9a-f]{19}", response.body["id"])
     stored = only_event()
     assert public_id(stored.id) == response.body["id"]
-    assert (stored.cost_picousd, stored.price_status, stored.feature) == (5_250_000_000, "priced", "chat-assistant")
+    assert (int(stored.cost_picousd or 0), stored.price_status, stored.feature) == (5_250_000_000, "priced", "chat-assistant")
     assert (stored.input_tokens, stored.cached_tokens, stored.output_tokens) == (1200, 1000, 350)
     assert (stored.organization_id, stored.environment, stored.flags) == (ingest.organization.id, 0, 0)
     assert stored.received_at.isoformat(timespec="milliseconds").replace("+00:00", "Z") == response.body["createdAt"]

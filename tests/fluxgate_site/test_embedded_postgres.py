@@ -13,7 +13,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -407,7 +407,7 @@ def test_server_stops_cleanly_whatever_the_body_raises(made: Cluster, error: typ
 
 def test_restart_after_sigkill_keeps_what_was_committed(made: Cluster) -> None:
     told: list[str] = []
-    with running(made, on_progress=told.append) as server, psycopg.connect(made.owner_url()) as open_session:
+    with running(made, on_progress=told.append) as server, closing(psycopg.connect(made.owner_url())) as open_session:
         open_session.execute("INSERT INTO kept VALUES (8)")  # never committed
         for round_number in range(3):
             assert server.pid is not None

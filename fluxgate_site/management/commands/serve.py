@@ -39,9 +39,10 @@ class Command(BaseCommand):
         signal.signal(signal.SIGINT, _stop)
         try:
             with ExitStack() as stack:
+                cluster: embedded_postgres.Cluster | None = settings.EMBEDDED_CLUSTER
                 database = None
-                if settings.EMBEDDED_CLUSTER:
-                    database = self._started_database(stack)
+                if cluster is not None:
+                    database = stack.enter_context(embedded_postgres.running(cluster, on_progress=self._say))
                 _wait_for_port(settings.HOST, settings.PORT)
                 lines = first_start.prepare(self._say)
                 self._supervise(database, lines)
@@ -53,9 +54,6 @@ class Command(BaseCommand):
     def _say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
-
-    def _started_database(self, stack: ExitStack) -> embedded_postgres.Server:
-        return stack.enter_context(embedded_postgres.running(settings.EMBEDDED_CLUSTER, on_progress=self._say))
 
     def _supervise(self, database: embedded_postgres.Server | None, lines: list[str]) -> None:
         """Keep the web server and the database alive until somebody stops us."""

@@ -1,0 +1,135 @@
+"""`manage.py serve` as an operator meets it."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.real_server import ROOT, RealServer, wait_for
+from tests.wire_client import WireClient, event
+
+pytestmark = pytest.mark.xdist_group("server")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+    running = RealServer(tmp_path_factory.mktemp("serve") / "var").start()
+    running.command("create_organization", "Acme", "--slug", "acme", "--owner", "owner@acme.example")
+    yield running
+    assert running.stop() == 0
+
+
+def get(server: RealServer, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(server.url + path, timeout=10) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_health_and_readiness(server: RealServer) -> None:
+    assert get(server, "/healthz") == (200, '{"status":"ok"}')
+    assert get(server, "/readyz") == (200, '{"status":"ready","database":true,"migrations":true,"catalog":true}')
+
+
+def test_pages_are_sent_to_the_sign_in_and_carry_the_policy(server: RealServer) -> None:
+    with urllib.request.urlopen(server.url + "/", timeout=10) as response:
+        assert "/sign-in/" in response.url
+        policy = response.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_a_second_server_on_the_same_data_is_refused_with_a_sentence(server: RealServer) -> None:
+    second = RealServer(server.data_dir).start(wait=False)
+    assert second.process is not None
+    assert second.process.wait(60) == 1
+    assert str(server.data_dir) in server.log
+    assert get(server, "/readyz")[0] == 200
+
+
+def test_the_application_neither_owns_the_tables_nor_is_a_superuser(server: RealServer) -> None:
+    with server.connect() as connection:
+        roles = connection.execute(
+            "SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'fluxgate' AND pid <> pg_backend_pid()"
+        ).fetchall()
+        assert roles == [("fluxgate_app",)]
+        powers = connection.execute(
+            "SELECT rolsuper, rolcreaterole, rolcreatedb, rolbypassrls FROM pg_roles WHERE rolname = 'fluxgate_app'"
+        ).fetchone()
+        owned = connection.execute("SELECT count(*) FROM pg_tables WHERE tableowner = 'fluxgate_app'").fetchone()
+    assert powers == (False, False, False, False)
+    assert owned == (0,)
+
+
+def test_secrets_are_readable_by_their_owner_only(server: RealServer) -> None:
+    for path in (server.data_dir / "secret_key", *(server.data_dir / "passwords").iterdir()):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_revoked_key_is_refused_soon(server: RealServer) -> None:
+    key = server.command("create_api_key", "acme", "--name", "short-lived")
+    client = WireClient(server.port, key)
+
+    def status() -> int:
+        answer = client.record_event(event())
+        assert answer is not None
+        return answer.status
+
+    assert status() == 200
+    server.command("revoke_api_key", key[:15])
+    wait_for(lambda: status() == 401, 5)
+
+
+def test_postgres_killed_under_a_running_server_comes_back(server: RealServer) -> None:
+    client = WireClient(server.port, server.command("create_api_key", "acme", "--name", "crash"))
+    answer = client.record_event(event())
+    assert answer is not None
+    assert answer.status == 200
+    old = server.postmaster_pid()
+    server.kill_postgres()
+
+    def stored_again() -> bool:
+        again = client.record_event(event())
+        return again is not None and again.status == 200
+
+    wait_for(stored_again, 120, lambda: server.log)
+    assert server.postmaster_pid() != old
+    with server.connect() as connection:
+        ids = {f"evt_{row[0].hex}" for row in connection.execute("SELECT id FROM event")}  # type: ignore[attr-defined]
+    assert answer.id in ids
+    assert server.process is not None
+    assert server.process.poll() is None
+
+
+def test_a_web_process_killed_is_replaced(server: RealServer) -> None:
+    assert server.process is not None
+    granian = subprocess.run(
+        ["pgrep", "-P", str(server.process.pid), "-f", "granian"], capture_output=True, text=True, check=True
+    )
+    os.kill(int(granian.stdout.split()[0]), signal.SIGKILL)
+    wait_for(lambda: "starting it again" in server.log, 30)
+    wait_for(server._ready, 60, lambda: server.log)
+
+
+def test_a_port_that_is_taken_is_named(server: RealServer, tmp_path: Path) -> None:
+    other = RealServer(tmp_path / "var", port=server.port)
+    other.data_dir.mkdir()
+    done = subprocess.run(
+        [sys.executable, "manage.py", "serve"],
+        cwd=ROOT,
+        env=other._environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"Port {server.port} on 127.0.0.1 cannot be used" in done.stderr
+    assert "Set PORT" in done.stderr
