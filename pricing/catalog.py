@@ -1,0 +1,133 @@
+"""The price catalog in memory: `load()` reads one revision, and its `price()` takes microseconds an event."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db.models import Max, Q
+
+from pricing import models
+from pricing.costs import RateCard, TierFactors, picousd_per_token
+from pricing.index import (
+    SINCE_EVER,
+    UNTIL_FURTHER_NOTICE,
+    CardEntry,
+    ModelEntry,
+    NameEntry,
+    NameIndex,
+    PolicyEntry,
+    ProviderEntry,
+    Rows,
+    Validity,
+)
+from pricing.resolution import Catalog, Resolution
+from pricing.windows import WeeklyWindow
+
+__all__ = ["Catalog", "Resolution", "current_revision", "epoch_ms", "load"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def epoch_ms(at: datetime) -> int:
+    """An aware time as whole milliseconds since the epoch, rounded down: the clock of the catalog."""
+    return (at - _EPOCH) // _MILLISECOND
+
+
+def current_revision() -> int:
+    """The number of the newest revision, 0 while nothing was imported. One index look-up."""
+    return models.PricingRevision.objects.aggregate(newest=Max("pk"))["newest"] or 0
+
+
+def load(revision: int | None = None) -> Catalog:
+    """The catalog as of a revision (the newest by default). About 0.3 s; rows written meanwhile are not seen."""
+    number = current_revision() if revision is None else revision
+    # Rows are only ever added and closed, so this condition reads one consistent state without a snapshot.
+    open_rows = Q(created_revision__lte=number) & (
+        Q(superseded_revision__isnull=True) | Q(superseded_revision__gt=number)
+    )
+    rows = Rows(
+        providers={
+            provider.slug: ProviderEntry(provider.slug, tuple(provider.resells), _compiled(provider.model_pattern))
+            for provider in models.Provider.objects.all()
+        },
+        provider_aliases=dict(models.ProviderAlias.objects.values_list("alias", "provider_id")),
+        names=_names(open_rows),
+        models=_models(open_rows),
+        policies=_policies(open_rows),
+    )
+    return Catalog(number, rows)
+
+
+def _names(open_rows: Q) -> dict[str, NameIndex]:
+    columns = models.ModelAlias.objects.filter(open_rows).values_list(
+        "provider_id", "match", "alias", "rank", "layer", "model_id", "valid_from", "valid_to"
+    )
+    entries: defaultdict[str, list[NameEntry]] = defaultdict(list)
+    for provider, match, alias, rank, layer, model_id, start, end in columns:
+        entries[provider].append(NameEntry(match, alias, rank, layer, model_id, _validity(start, end)))  # type: ignore[arg-type]
+    return {provider: NameIndex.of(found) for provider, found in entries.items()}
+
+
+def _models(open_rows: Q) -> dict[int, ModelEntry]:
+    cards = _cards(open_rows)
+    return {
+        pk: ModelEntry(pk, provider, key, tuple(cards.get(pk, ())))
+        for pk, provider, key in models.PricedModel.objects.values_list("pk", "provider_id", "key")
+    }
+
+
+def _cards(open_rows: Q) -> dict[int, list[CardEntry]]:
+    cards = models.RateCard.objects.filter(open_rows)
+    columns = models.Rate.objects.filter(card__in=cards).values_list("card_id", "meter", "prompt_over", "usd_per_mtok")
+    rates = _grouped((card, meter, over, picousd_per_token(usd)) for card, meter, over, usd in columns)
+    found: defaultdict[int, list[CardEntry]] = defaultdict(list)
+    for row in cards:
+        card = RateCard.of(row.pk, rates.get(row.pk, ()), has_other_charges=row.has_other_charges)
+        found[row.model_id].append(
+            CardEntry(
+                card,
+                row.tier,
+                row.region,
+                row.organization_id,
+                row.layer,
+                WeeklyWindow.parse(row.weekly_window) if row.weekly_window else None,
+                row.created_revision_id,
+                _validity(row.valid_from, row.valid_to),
+            )
+        )
+    return found
+
+
+def _policies(open_rows: Q) -> dict[tuple[str, str], tuple[PolicyEntry, ...]]:
+    policies = models.TierPolicy.objects.filter(open_rows)
+    columns = models.TierFactor.objects.filter(policy__in=policies)
+    factors = _grouped(columns.values_list("policy_id", "meter", "prompt_over", "factor"))
+    found: defaultdict[tuple[str, str], list[PolicyEntry]] = defaultdict(list)
+    for row in policies:
+        entry = PolicyEntry(
+            TierFactors(row.pk, tuple(factors.get(row.pk, ()))),
+            row.model_id,
+            _compiled(row.model_pattern),
+            row.layer,
+            _validity(row.valid_from, row.valid_to),
+        )
+        found[row.provider_id, row.tier].append(entry)
+    return {key: tuple(sorted(rows, key=PolicyEntry.precedence, reverse=True)) for key, rows in found.items()}
+
+
+def _grouped(columns: Iterable[tuple[Any, ...]]) -> dict[int, list[Any]]:
+    groups: defaultdict[int, list[Any]] = defaultdict(list)
+    for owner, *values in columns:
+        groups[owner].append(tuple(values))
+    return groups
+
+
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    return re.compile(pattern, re.DOTALL) if pattern else None
+
+
+def _validity(start: datetime | None, end: datetime | None) -> Validity:
+    return Validity(epoch_ms(start) if start else SINCE_EVER, epoch_ms(end) if end else UNTIL_FURTHER_NOTICE)
