@@ -163,7 +163,9 @@ class LabelledFormSet(InlineFormSet):
     def add_fields(self, form: Any, index: int | None) -> None:
         super().add_fields(form, index)
         for field in form.fields.values():
-            field.widget.attrs.setdefault("aria-label", str(field.label or ""))
+            # A choice of objects stands in a wrapper, whose attributes are not those of the element.
+            widget = getattr(field.widget, "widget", field.widget)
+            widget.attrs.setdefault("aria-label", str(field.label or ""))
 
 
 class ScopedInline(TabularInline):
@@ -191,7 +193,7 @@ class ScopedInline(TabularInline):
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
         formset = super().get_formset(request, obj, **kwargs)
-        formset.form.access = access_of(request)
+        formset.form.access = access_of(request)  # type: ignore[attr-defined]
         return formset
 
 

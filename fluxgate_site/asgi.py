@@ -5,6 +5,8 @@ for its commit should hold no thread at all.
 """
 
 import os
+from collections.abc import MutableMapping
+from typing import Any
 
 from a2wsgi import WSGIMiddleware
 
@@ -38,7 +40,7 @@ class Application:
             elif path in ("/healthz", "/readyz"):
                 await self._health(scope, send)
             else:
-                await self._pages(scope, receive, send)  # type: ignore[arg-type]
+                await self._pages(scope, _as_coroutine(receive), send)  # type: ignore[arg-type]
 
     async def _health(self, scope: Scope, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
@@ -61,6 +63,15 @@ class Application:
                 await self._runtime.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _as_coroutine(receive: Receive) -> Receive:
+    """granian's `receive` returns an awaitable of its own; a2wsgi wants a coroutine, to wait for it from a thread."""
+
+    async def received() -> MutableMapping[str, Any]:
+        return await receive()
+
+    return received
 
 
 if os.environ.get("FLUXGATE_SERVE_PID"):

@@ -21,10 +21,10 @@ class PlotlyFinder(BaseFinder):
         return []
 
     def find(self, path: str, find_all: bool = False, **kwargs: Any) -> Any:
-        found = str(PACKAGE_DATA / FILE_NAME) if path == FILE_NAME else None
-        if find_all:
-            return [found] if found else []
-        return found
+        found = str(PACKAGE_DATA / FILE_NAME)
+        if path != FILE_NAME:
+            return []
+        return [found] if find_all else found
 
     def list(self, ignore_patterns: Iterable[str] | Callable[..., Any] | None) -> Iterable[tuple[str, Storage]]:
         return [(FILE_NAME, self.storage)]

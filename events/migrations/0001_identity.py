@@ -185,7 +185,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='user',
-            constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('email'), name='person_email_any_case'),
+            constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('email'), name='person_email_any_case', violation_error_message='This e-mail address has an account.'),
         ),
         migrations.AddConstraint(
             model_name='membership',

@@ -76,7 +76,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         db_table = "person"
         ordering = ("email",)
-        constraints = (models.UniqueConstraint(Lower("email"), name="person_email_any_case"),)
+        constraints = (
+            models.UniqueConstraint(
+                Lower("email"), name="person_email_any_case", violation_error_message="This e-mail address has an account."
+            ),
+        )
 
     def __str__(self) -> str:
         return self.email

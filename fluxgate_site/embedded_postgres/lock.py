@@ -56,6 +56,7 @@ def _opened(path: Path) -> Iterator[int]:
     finally:
         if descriptor in _descriptors:
             _descriptors.remove(descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # also if a child that is only just forked still has the file
             os.close(descriptor)
 
 

@@ -1,5 +1,6 @@
 """The supervisor: starts PostgreSQL, waits for it, stops it."""
 
+import math
 import os
 import signal
 import subprocess
@@ -14,10 +15,11 @@ from psycopg.conninfo import make_conninfo
 
 from fluxgate_site.embedded_postgres import account as os_user
 from fluxgate_site.embedded_postgres import binaries, files, lock, roles
-from fluxgate_site.embedded_postgres.cluster import PORT, Cluster, ClusterError
+from fluxgate_site.embedded_postgres.cluster import PORT, Cluster, ClusterError, require_private
 
 START_LIMIT_S = 300.0
 STOP_LIMIT_S = 60.0
+PATIENCE_S = 3.0
 _POLL_S = 0.05
 _SETTINGS = {
     "listen_addresses": "",
@@ -147,16 +149,18 @@ class Server:
 
     def _wait_until_ready(self, deadline: float) -> bool:
         """Wait while the process lives, however long it recovers; False if it ends, or is mute until the deadline."""
-        recovering = False
+        tell_at = time.monotonic() + PATIENCE_S
         while self.is_alive():
-            answer = _ping(self._cluster)
+            answer, now = _ping(self._cluster), time.monotonic()
             if answer == pq.Ping.OK:
                 return True
-            if answer == pq.Ping.REJECT and not recovering:
-                recovering = True
-                self._on_progress("PostgreSQL is recovering from a crash")
-            if not recovering and time.monotonic() > deadline:
+            if answer == pq.Ping.REJECT:
+                deadline = math.inf  # SQLSTATE 57P03: it recovers, or will end
+            if now > deadline:
                 return False
+            if now > tell_at:
+                self._on_progress("PostgreSQL is still starting; after a crash this can take minutes")
+                tell_at = math.inf
             time.sleep(_POLL_S)
         return False
 
@@ -224,8 +228,9 @@ def _started(cluster: Cluster, on_progress: Progress) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
-        if server.pid is not None and cluster.socket_dir.parent != cluster.home:
-            with suppress(OSError):
+        if cluster.socket_dir.parent != cluster.home:
+            with suppress(OSError, ClusterError):
+                require_private(cluster.socket_dir)
                 cluster.socket_dir.rmdir()
 
 

@@ -21,17 +21,18 @@ def test_clicks_at_the_same_moment_make_one_key(committed_db: None) -> None:
     token = client.get(url).context["adminform"].form.initial["form_token"]
     form = {"organization": owner.organization.pk, "name": "x", "environment": 0, "scopes": "read", "form_token": token}
 
-    def click(_: int) -> str:
+    def click(_: int) -> bytes:
         browser = Client()
         browser.cookies.load({name: morsel.value for name, morsel in client.cookies.items()})
         try:
-            return str(browser.post(url, form | {"expires_at_0": "", "expires_at_1": ""}).context["title"])
+            return browser.post(url, form | {"expires_at_0": "", "expires_at_1": ""}).content
         finally:
             connection.close()
 
     with ThreadPoolExecutor(CLICKS) as threads:
         answers = list(threads.map(click, range(CLICKS)))
-    assert sorted(answers) == ["Store this key now"] + ["This form was sent before"] * (CLICKS - 1)
+    assert sum(b"Store this key now" in answer for answer in answers) == 1
+    assert sum(b"This form was sent before" in answer for answer in answers) == CLICKS - 1
     assert ApiKey.objects.count() == 1
 
 

@@ -1,0 +1,168 @@
+"""The Overview: six figures against the period before, two charts, who and what costs most, what came last."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from django.urls import reverse
+
+from dashboard import formats
+from dashboard.filters import Filters
+from dashboard.pages import overview_cards, overview_charts
+from dashboard.pages.links import chips, model_name, named, period_options, requests_href
+from dashboard.pages.overview_figures import Figures, has_revenue, read
+from dashboard.pages.parts import Banner, BarRow, Chart, Chip, Frame, Option, StatCard
+from dashboard.pages.request_rows import RequestRow, request_rows
+from dashboard.queries import events, rejected, revenue, usage, users
+from dashboard.queries.reading import snapshot
+from dashboard.visit import Visit
+
+TOP = 6
+LATEST = 8
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All that `overview.html` prints."""
+
+    frame: Frame
+    live_href: str
+    periods: Sequence[Option]
+    compare: Option
+    period_text: str
+    chips: Sequence[Chip]
+    clear_href: str
+    banners: Sequence[Banner]
+    cards: Sequence[StatCard]
+    spend: Chart
+    revenue: Chart | None
+    """None: no revenue was ever sent, so the page says how to send it."""
+    revenue_note: str
+    revenue_snippet: str
+    features: Sequence[BarRow]
+    users: Sequence[BarRow]
+    users_sub: str
+    latest: Sequence[RequestRow]
+    requests_href: str
+
+
+def build(visit: Visit, filters: Filters, revision: str) -> Overview:
+    """Read everything in one snapshot and lay it out. Ten statements at most, whatever the amount of data."""
+    organization = visit.organization_id
+    with snapshot():
+        figures = read(organization, filters)
+        features = usage.by_value(organization, filters, "feature", TOP)
+        top_users = users.top(organization, filters, TOP)
+        ids = [one.tracked_user_id for one in top_users if one.tracked_user_id]
+        earned = revenue.by_user(organization, ids, filters.start, filters.until, filters.zone)
+        latest = events.newest(organization, filters, LATEST)
+        hour_ago = visit.now - timedelta(hours=1)
+        refused = rejected.count_since(organization, hour_ago, with_unknown=visit.sees_unknown_keys)
+    return Overview(
+        frame=visit.frame("Overview", "overview", filters.environment),
+        live_href=_live_href(filters, revision),
+        periods=period_options(filters),
+        compare=_compare(filters),
+        period_text=filters.period_text,
+        chips=chips(filters),
+        clear_href=filters.without_conditions(),
+        banners=_banners(figures, filters, refused),
+        cards=overview_cards.cards(figures, filters),
+        spend=overview_charts.spend_by_model(figures, filters),
+        revenue=overview_charts.revenue_and_spend(figures, filters),
+        revenue_note=_revenue_note(figures),
+        revenue_snippet=REVENUE_SNIPPET if figures.revenue else "",
+        features=_features(features, figures.totals.cost_picousd, filters),
+        users=_users(top_users, earned, filters),
+        users_sub="spend · % of revenue" if has_revenue(filters) else "spend",
+        latest=request_rows(latest, filters),
+        requests_href=requests_href(filters),
+    )
+
+
+REVENUE_SNIPPET = '"metadata": {"user": {"id": "user-123", "monthlyRevenue": 49.0}}'
+
+
+def _compare(filters: Filters) -> Option:
+    on = filters.compare == "prev"
+    return Option("Compare", "prev", filters.href(compare="none" if on else "prev"), selected=on)
+
+
+def _live_href(filters: Filters, revision: str) -> str:
+    query = filters.query()
+    return f"{reverse('dashboard:overview')}?{query}{'&' if query else ''}rev={revision}"
+
+
+def _banners(figures: Figures, filters: Filters, refused: int) -> tuple[Banner, ...]:
+    found = []
+    if figures.first_event_at is None:
+        other = "test" if filters.environment == "live" else "live"
+        text = f"No {filters.environment} events yet. The {other} environment has some."
+        found.append(Banner(text, "info", filters.href(environment=other), f"Show {other}"))
+    elif not figures.totals.events:
+        found.append(Banner("No requests in this period match.", "info", filters.href(period="90d"), "Show 90 days"))
+    if figures.totals.unpriced:
+        href = requests_href(filters, priced="no")
+        found.append(Banner(_unpriced_text(figures), "warn", href, "Show them"))
+    if refused:
+        calls = "1 call was" if refused == 1 else f"{formats.count(refused)} calls were"
+        text = f"{calls} rejected in the last hour."
+        found.append(Banner(text, "bad", reverse("dashboard:rejected"), "See why"))
+    return tuple(found)
+
+
+def _unpriced_text(figures: Figures) -> str:
+    count = figures.totals.unpriced
+    subject = (
+        "1 request has no price and is" if count == 1 else f"{formats.count(count)} requests have no price and are"
+    )
+    models = [model_name(*key) for key in figures.unpriced_models]
+    named_ones = ", ".join(models[:3]) + (f" and {len(models) - 3} more" if len(models) > 3 else "")
+    return f"{subject} left out of every total. Model{'s' if len(models) > 1 else ''}: {named_ones}."
+
+
+def _revenue_note(figures: Figures) -> str:
+    if figures.revenue is None:
+        return "Revenue belongs to users, not to what is filtered here. Remove the other filters to see it."
+    return "Send what each user pays per month with any event, and the gross margin appears here."
+
+
+def _features(rows: Sequence[usage.ValueUsage], total: int, filters: Filters) -> tuple[BarRow, ...]:
+    largest = max((row.usage.cost_picousd for row in rows), default=0)
+    return tuple(
+        BarRow(
+            name=named(row.value),
+            href=requests_href(filters, feature=row.value),
+            value=formats.money(row.usage.cost_picousd),
+            title=formats.money_exact(row.usage.cost_picousd),
+            share=formats.percent(Decimal(row.usage.cost_picousd) / total) if total else "",
+            width_percent=100 * row.usage.cost_picousd / largest if largest else 0,
+        )
+        for row in rows
+    )
+
+
+def _users(rows: Sequence[users.UserUsage], earned: dict[int, int], filters: Filters) -> tuple[BarRow, ...]:
+    largest = max((row.cost_picousd for row in rows), default=0)
+    # Under a filter by feature or model the cost is a part and the revenue the whole: no ratio of the two.
+    comparable = has_revenue(filters)
+    found = []
+    for row in rows:
+        revenue_of_user = earned.get(row.tracked_user_id, 0)
+        found.append(
+            BarRow(
+                name=row.name or named(row.external_id),
+                href=requests_href(filters, user=row.external_id),
+                value=formats.money(row.cost_picousd),
+                title=f"{row.external_id} {formats.money_exact(row.cost_picousd)}".strip(),
+                share=_ratio(row.cost_picousd, revenue_of_user) if comparable else "",
+                width_percent=100 * row.cost_picousd / largest if largest else 0,
+                tone="bad" if comparable and 0 < revenue_of_user < row.cost_picousd else "",
+            )
+        )
+    return tuple(found)
+
+
+def _ratio(cost: int, earned: int) -> str:
+    return formats.percent(Decimal(cost) / earned, decimals=0) if earned else "no revenue"

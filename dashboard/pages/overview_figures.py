@@ -1,0 +1,150 @@
+"""The Overview's figures, before they are text: sums by bucket and model, revenue, the period before."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from dashboard.filters import Bucket, Filters
+from dashboard.queries import revenue, usage
+from dashboard.queries.conditions import environment_of
+from dashboard.queries.revenue import Revenue
+from dashboard.queries.usage import BucketUsage, PreviousBucket, Usage
+
+SPARSE = timedelta(days=2)
+"""History shorter than this is drawn by the hour."""
+
+ModelKey = tuple[str, str]
+"""Provider and model."""
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The comparison period: its total cost by bucket, and its sums up to the moment that matches now."""
+
+    cost_by_bucket: Sequence[int]
+    totals: Usage
+    revenue_picousd: int | None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Sums of the period. Money in picousd."""
+
+    first_event_at: datetime | None
+    hourly: bool
+    buckets: Sequence[Bucket]
+    by_bucket: Sequence[Usage]
+    by_model: dict[ModelKey, Sequence[Usage]]
+    """For each model one sum a bucket, the dearest model first."""
+    revenue: Revenue | None
+    """None: the filters name something that revenue does not belong to. Its buckets are those of the page."""
+    revenue_total: int
+    previous: Previous | None
+    """None: not wanted, or the organization is younger than the comparison period."""
+
+    @property
+    def totals(self) -> Usage:
+        """The sums over all buckets."""
+        return sum(self.by_bucket, Usage())
+
+    @property
+    def unpriced_models(self) -> list[ModelKey]:
+        """Models with events whose cost is unknown, most events first."""
+        counts = {key: sum(one.unpriced for one in series) for key, series in self.by_model.items()}
+        return sorted((key for key, count in counts.items() if count), key=lambda key: (-counts[key], key))
+
+
+def read(organization_id: int, filters: Filters) -> Figures:
+    """Read the figures: five statements, inside the caller's snapshot."""
+    first = usage.first_event_at(organization_id, environment_of(filters))
+    sparse = filters.whole_days and first is not None and filters.now - first < SPARSE
+    hourly = filters.hourly or sparse
+    buckets = [
+        bucket
+        for bucket in filters.buckets(hourly=hourly, since=first if sparse else None)
+        if bucket.start <= filters.until
+    ]
+    by_model = _by_model(usage.by_bucket(organization_id, filters, "model", hourly=hourly), buckets)
+    earned, earned_total = _revenue(organization_id, filters, buckets)
+    return Figures(
+        first_event_at=first,
+        hourly=hourly,
+        buckets=buckets,
+        by_bucket=[sum(column, Usage()) for column in zip(*by_model.values(), strict=True)] or [Usage()] * len(buckets),
+        by_model=by_model,
+        revenue=earned,
+        revenue_total=earned_total,
+        previous=_previous(organization_id, filters, first, hourly=hourly, length=len(buckets)),
+    )
+
+
+def _by_model(rows: Sequence[BucketUsage], buckets: Sequence[Bucket]) -> dict[ModelKey, Sequence[Usage]]:
+    starts = [bucket.start for bucket in buckets]
+    series: dict[ModelKey, list[Usage]] = {}
+    for row in rows:
+        sums = series.setdefault((row.provider, row.value), [Usage()] * len(buckets))
+        place = _place(starts, row.start)
+        sums[place] = sums[place] + row.usage
+    costs = {key: sum(one.cost_picousd for one in sums) for key, sums in series.items()}
+    return {key: series[key] for key in sorted(series, key=lambda key: (-costs[key], key))}
+
+
+def _place(starts: Sequence[datetime], at: datetime) -> int:
+    """The bucket that holds `at`. What lies outside (an event dated minutes ahead) counts in the nearest one."""
+    return max(0, bisect_right(starts, at) - 1)
+
+
+def _revenue(organization_id: int, filters: Filters, buckets: Sequence[Bucket]) -> tuple[Revenue | None, int]:
+    if not has_revenue(filters) or not buckets:
+        return None, 0
+    edges = [filters.start, *(bucket.start for bucket in buckets[1:]), buckets[-1].end]
+    if buckets[0].start > filters.start:
+        edges.insert(1, buckets[0].start)
+    found = revenue.by_bucket(organization_id, edges, filters.until, filters.zone, filters.user)
+    shown = Revenue(found.by_bucket[len(found.by_bucket) - len(buckets) :], found.ever_sent)
+    return shown, found.total
+
+
+def has_revenue(filters: Filters) -> bool:
+    """Revenue belongs to users: it has a meaning for all of them and for one, not for a model or a feature."""
+    return not filters.conditions or (filters.conditions.keys() == {"user"} and bool(filters.user))
+
+
+def _previous(
+    organization_id: int, filters: Filters, first: datetime | None, *, hourly: bool, length: int
+) -> Previous | None:
+    before = filters.previous()
+    if filters.compare == "none" or first is None or first > before.start:
+        return None
+    rows = usage.previous(organization_id, before, hourly=hourly)
+    earned = None
+    if has_revenue(filters):
+        edges = [before.start, before.end]
+        earned = revenue.by_bucket(organization_id, edges, before.until, before.zone, before.user).total
+    return Previous(_costs(rows, before, hourly, length), sum((row.comparable for row in rows), Usage()), earned)
+
+
+def _costs(rows: Sequence[PreviousBucket], before: Filters, hourly: bool, length: int) -> list[int]:
+    starts = [bucket.start for bucket in before.buckets(hourly=hourly)]
+    costs = [0] * max(length, len(starts))
+    for row in rows:
+        costs[_place(starts, row.start)] += row.cost_picousd
+    return costs[:length]
+
+
+def margin(revenue_picousd: int | None, cost_picousd: int) -> Decimal | None:
+    """Gross margin as a ratio of revenue; None without revenue."""
+    return Decimal(revenue_picousd - cost_picousd) / revenue_picousd if revenue_picousd else None
+
+
+def cost_per_1k(sums: Usage) -> int | None:
+    """Picousd per 1,000 priced requests, rounded half up; None when none is priced."""
+    priced = sums.events - sums.unpriced
+    return (sums.cost_picousd * 2000 + priced) // (2 * priced) if priced else None
+
+
+def error_rate(sums: Usage) -> Decimal | None:
+    """Failed requests as a ratio of all; None without requests."""
+    return Decimal(sums.errors) / sums.events if sums.events else None

@@ -1,0 +1,88 @@
+"""Events as rows of a list: all text and links ready to print."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from dashboard import formats
+from dashboard.filters import Filters
+from dashboard.pages.links import model_name, named, request_href, requests_href
+from dashboard.queries.conditions import FINE
+from dashboard.queries.events import EventRow
+from events.models import Status
+from events.models.event import public_id
+
+STATUS_WORDS = {
+    Status.SUCCESS: "Succeeded",
+    Status.ERROR: "Error",
+    Status.BLOCKED: "Blocked",
+    Status.MAX_TOKENS: "Stopped at max tokens",
+    Status.CONTENT_FILTER: "Content filter",
+    Status.RECITATION: "Recitation",
+    Status.MALFORMED_REQUEST: "Malformed request",
+}
+NO_PRICE = "No price is known for this call; it is left out of every total."
+
+
+@dataclass(frozen=True)
+class RequestRow:
+    """One request in a list."""
+
+    id: str
+    href: str
+    tone: str
+    status: str
+    day: str
+    clock: str
+    moment: str
+    model: str
+    model_href: str
+    feature: str
+    feature_href: str
+    user: str
+    user_title: str
+    user_href: str
+    input_tokens: str
+    input_title: str
+    output_tokens: str
+    latency: str
+    cost: str
+    cost_title: str
+
+
+def tone_of(status: Status) -> str:
+    """How a status is coloured: good, warn (a full answer that met its limit) or bad."""
+    if status == Status.SUCCESS:
+        return "good"
+    return "warn" if status.value in FINE else "bad"
+
+
+def request_rows(rows: Iterable[EventRow], filters: Filters) -> tuple[RequestRow, ...]:
+    """The events as rows whose cells narrow `filters`."""
+    return tuple(_row(row, filters, filters.zone) for row in rows)
+
+
+def _row(row: EventRow, filters: Filters, zone: ZoneInfo) -> RequestRow:
+    event_id = public_id(row.id)
+    return RequestRow(
+        id=event_id,
+        href=request_href(event_id),
+        tone=tone_of(row.status),
+        status=STATUS_WORDS[row.status],
+        day=formats.short_day(row.occurred_at.astimezone(zone)),
+        clock=formats.clock(row.occurred_at, zone),
+        moment=formats.moment(row.occurred_at, zone),
+        model=model_name(row.provider, row.model),
+        model_href=requests_href(filters, model=row.model, provider=row.provider or None),
+        feature=named(row.feature),
+        feature_href=requests_href(filters, feature=row.feature),
+        user=row.user_name or named(row.user),
+        user_title=row.user,
+        user_href=requests_href(filters, user=row.user),
+        input_tokens=formats.count(row.input_tokens),
+        input_title=f"{formats.count(row.cached_tokens)} of them cached" if row.cached_tokens else "",
+        output_tokens=formats.count(row.output_tokens),
+        latency=formats.duration(row.latency_ms),
+        cost=formats.money(row.cost_picousd),
+        cost_title=NO_PRICE if row.cost_picousd is None else formats.money_exact(row.cost_picousd),
+    )

@@ -1,0 +1,114 @@
+"""The filters of a page as conditions on the `event` table and on the rollup of all dimensions."""
+
+import re
+from datetime import datetime
+from uuid import UUID
+
+from dashboard.filters import Filters, picousd
+from dashboard.queries.reading import Sql
+from events.models import Environment, ServiceTier, Status
+
+FINE = (Status.SUCCESS.value, Status.MAX_TOKENS.value)
+"""Statuses that are no errors: a full answer, and one that met its own limit."""
+PUBLIC_ID = re.compile(r"evt_([0-9a-f]{32})")
+
+_COLUMNS = {
+    "feature": "feature",
+    "step": "step",
+    "provider": "provider",
+    "model": "model",
+    "session": "session_id",
+    "conversation": "conversation_id",
+}
+CELL_WORDS = frozenset({"feature", "step", "provider", "model", "status", "tier"})
+"""The conditions that `usage_day_cell_now` can answer."""
+
+
+def environment_of(filters: Filters) -> int:
+    """The stored number of the filters' environment."""
+    return Environment.TEST.value if filters.environment == "test" else Environment.LIVE.value
+
+
+def id_floor(at: datetime) -> UUID:
+    """The smallest uuidv7 of a moment: a period is the range from its start's floor up to its end's."""
+    return UUID(int=int(at.timestamp() * 1000) << 80)
+
+
+def parse_public_id(text: str) -> UUID | None:
+    """The event id in `evt_…`, or None when the text is not one."""
+    found = PUBLIC_ID.fullmatch(text)
+    return UUID(found[1]) if found else None
+
+
+def on_events(organization_id: int, filters: Filters, lower: UUID, upper: UUID) -> Sql:
+    """Events `e` of the organization with lower <= id < upper that meet every condition.
+
+    A keyset cursor takes the place of `upper`: beside it, the planner would start at the period's end and walk.
+    """
+    own = Sql(
+        "e.organization_id = %s AND e.environment = %s AND e.id >= %s AND e.id < %s",
+        (organization_id, environment_of(filters), lower, upper),
+    )
+    return Sql.all_of([own, *(_event(organization_id, *each) for each in filters.conditions.items())])
+
+
+def on_cells(filters: Filters) -> Sql:
+    """Rows `e` of `usage_day_cell_now` that meet every condition; all of them must be in CELL_WORDS."""
+    return Sql.all_of([_dimension(word, value) for word, value in filters.conditions.items()])
+
+
+def _event(organization_id: int, word: str, value: str) -> Sql:
+    match word:
+        case "user":
+            return _user(organization_id, value)
+        case "priced":
+            return Sql("e.cost_picousd IS NULL")
+        case "min_cost":
+            return Sql("e.cost_picousd >= %s", (picousd(value),))
+        case "max_cost":
+            return Sql("e.cost_picousd <= %s", (picousd(value),))
+        case "q":
+            return _text(organization_id, value)
+        case _:
+            return _dimension(word, value)
+
+
+def _dimension(word: str, value: str) -> Sql:
+    if word == "status":
+        return _status(value)
+    if word == "tier":
+        return Sql("e.service_tier = %s", (ServiceTier[value.upper()].value,))
+    return Sql(f"e.{_COLUMNS[word]} = %s", (value,))
+
+
+def _status(value: str) -> Sql:
+    if value == "ok":
+        return Sql(f"e.status IN {FINE}")
+    if value == "error":
+        # "<> 0" says again what the list implies, so that the partial index event_failed fits.
+        return Sql(f"e.status NOT IN {FINE} AND e.status <> 0")
+    number = Status[value].value
+    return Sql("e.status = %s AND e.status <> 0" if number else "e.status = %s", (number,))
+
+
+def _user(organization_id: int, external_id: str) -> Sql:
+    if not external_id:
+        return Sql("e.tracked_user_id IS NULL")
+    return Sql(
+        "e.tracked_user_id = (SELECT id FROM tracked_user WHERE organization_id = %s AND external_id = %s)",
+        (organization_id, external_id),
+    )
+
+
+def _text(organization_id: int, text: str) -> Sql:
+    event_id = parse_public_id(text.lower())
+    if event_id is not None:
+        return Sql("e.id = %s AND e.slot = %s", (event_id, event_id.int & 0xFF))
+    pattern = f"%{re.sub(r'([%_\\])', r'\\\1', text)}%"
+    columns = ("model", "feature", "step", "provider", "session_id", "conversation_id", "error_message")
+    own = " OR ".join(f"e.{column} ILIKE %s" for column in columns)
+    return Sql(
+        f"({own} OR e.tracked_user_id IN (SELECT id FROM tracked_user WHERE organization_id = %s"  # noqa: S608
+        " AND (external_id ILIKE %s OR name ILIKE %s OR email ILIKE %s)))",
+        (*(pattern for _ in columns), organization_id, pattern, pattern, pattern),
+    )

@@ -1,0 +1,157 @@
+"""Events themselves: lists by keyset, one event in full, and bounded counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from dashboard.filters import Filters
+from dashboard.queries.conditions import id_floor, on_events
+from dashboard.queries.reading import fetch
+from dashboard.queries.usage import Usage
+from events.models import Flag, ServiceTier, Status
+from events.models.event import time_of
+
+COUNT_CAP = 10_000
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """One event as lists show it. `cost_picousd` None: no price is known. `user` '' : no user was given."""
+
+    id: UUID
+    status: Status
+    model: str
+    provider: str
+    feature: str
+    step: str
+    user: str
+    user_name: str
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    latency_ms: float | None
+    cost_picousd: int | None
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When the call happened, UTC."""
+        return time_of(self.id)
+
+
+@dataclass(frozen=True)
+class EventDetail:
+    """One event with all that is kept of it; JSON as the text that PostgreSQL stores, every digit as sent."""
+
+    id: UUID
+    environment: int
+    status: Status
+    service_tier: ServiceTier
+    is_streamed: bool | None
+    flags: tuple[Flag, ...]
+    received_at: datetime
+    api_key: str
+    user: str
+    user_name: str
+    feature: str
+    step: str
+    session_id: str
+    conversation_id: str
+    provider: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    cache_write_tokens: int
+    cache_write_1h_tokens: int
+    reasoning_tokens: int
+    latency_ms: float | None
+    streaming_duration_ms: float | None
+    cost_picousd: int | None
+    price_status: str
+    rate_card_id: int | None
+    tier_policy_id: int | None
+    pricing_revision: int
+    error_message: str
+    api_flavor: str
+    provider_usage: str
+    metadata: str
+
+    @property
+    def occurred_at(self) -> datetime:
+        """When the call happened, UTC."""
+        return time_of(self.id)
+
+
+def newest(organization_id: int, filters: Filters, limit: int, before: UUID | None = None) -> tuple[EventRow, ...]:
+    """Events of the period, newest first; `before` (an event id, excluded) continues a list.
+
+    event_newest (organization, environment, id), or the index of the filtered column, walked backwards.
+    """
+    end = id_floor(filters.end)
+    wanted = on_events(organization_id, filters, id_floor(filters.start), min(before or end, end))
+    statement = f"""SELECT e.id, e.status, e.model, e.provider, e.feature, e.step, coalesce(u.external_id, ''),
+coalesce(u.name, ''), e.input_tokens, e.output_tokens, e.cached_tokens, e.latency_ms, e.cost_picousd
+FROM event e LEFT JOIN tracked_user u ON u.id = e.tracked_user_id
+WHERE {wanted.text} ORDER BY e.id DESC LIMIT %s"""  # noqa: S608
+    return tuple(_row(columns) for columns in fetch(statement, (*wanted.params, limit)))
+
+
+def capped_totals(organization_id: int, filters: Filters) -> Usage:
+    """Sums over at most COUNT_CAP + 1 events of the period, the newest ones: more means "at least". Same indexes."""
+    wanted = on_events(organization_id, filters, id_floor(filters.start), id_floor(filters.end))
+    statement = f"""SELECT count(*), count(*) FILTER (WHERE status NOT IN (0, 3)),
+count(*) FILTER (WHERE cost_picousd IS NULL), sum(input_tokens), sum(output_tokens), sum(cost_picousd)
+FROM (
+    SELECT e.status, e.cost_picousd, e.input_tokens, e.output_tokens FROM event e
+    WHERE {wanted.text} ORDER BY e.id DESC LIMIT {COUNT_CAP + 1}
+) capped"""  # noqa: S608
+    return Usage.of(fetch(statement, wanted.params)[0])
+
+
+def count_after(organization_id: int, filters: Filters, after: UUID, cap: int) -> int:
+    """How many events newer than `after` the filters show, at most `cap`. Same indexes as the list."""
+    lower = max(UUID(int=after.int + 1), id_floor(filters.start))
+    wanted = on_events(organization_id, filters, lower, id_floor(filters.end))
+    statement = f"SELECT count(*) FROM (SELECT FROM event e WHERE {wanted.text} LIMIT %s) newer"  # noqa: S608
+    return int(fetch(statement, (*wanted.params, cap))[0][0])
+
+
+def environments_in_use(organization_id: int) -> frozenset[int]:
+    """The environments in which the organization has events at all. Two look-ups in event_newest."""
+    statement = """SELECT environment FROM (VALUES (0), (1)) AS known (environment)
+WHERE EXISTS (SELECT FROM event e WHERE e.organization_id = %s AND e.environment = known.environment)"""
+    return frozenset(int(row[0]) for row in fetch(statement, (organization_id,)))
+
+
+def detail(organization_id: int, event_id: UUID) -> EventDetail | None:
+    """One event in full, None when the organization has no such event. Primary key (id, slot)."""
+    statement = """SELECT e.id, e.environment, e.status, e.service_tier, e.is_streamed, e.flags, e.received_at,
+coalesce(k.name, ''), coalesce(u.external_id, ''), coalesce(u.name, ''), e.feature, e.step, e.session_id,
+e.conversation_id, e.provider, e.model, e.input_tokens, e.output_tokens, e.cached_tokens, e.cache_write_tokens,
+e.cache_write_1h_tokens, e.reasoning_tokens, e.latency_ms, e.streaming_duration_ms, e.cost_picousd, e.price_status,
+e.rate_card_id, e.tier_policy_id, e.pricing_revision, coalesce(e.error_message, ''), coalesce(e.api_flavor, ''),
+coalesce(e.provider_usage::text, ''), coalesce(e.metadata::text, '')
+FROM event e
+LEFT JOIN tracked_user u ON u.id = e.tracked_user_id
+LEFT JOIN api_key k ON k.id = e.api_key_id
+WHERE e.id = %s AND e.slot = %s AND e.organization_id = %s"""
+    found = fetch(statement, (event_id, event_id.int & 0xFF, organization_id))
+    if not found:
+        return None
+    columns = list(found[0])
+    columns[2], columns[3] = Status(columns[2]), ServiceTier(columns[3])
+    columns[5] = tuple(flag for flag in Flag if columns[5] & flag)
+    columns[24] = _whole(columns[24])
+    return EventDetail(*columns)
+
+
+def _row(columns: Sequence[Any]) -> EventRow:
+    event_id, status, *shown, cost = columns
+    return EventRow(*[event_id, Status(status), *shown, _whole(cost)])
+
+
+def _whole(amount: Decimal | None) -> int | None:
+    return None if amount is None else int(amount)

@@ -1,0 +1,47 @@
+"""How pages read: all statements of a page see one snapshot, so that its figures agree with each other."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+
+STATEMENT_TIMEOUT_MS = 15_000
+
+
+@dataclass(frozen=True)
+class Sql:
+    """A piece of SQL with the values of its placeholders, in order."""
+
+    text: str
+    params: tuple[Any, ...] = ()
+
+    @classmethod
+    def all_of(cls, pieces: Sequence["Sql"]) -> "Sql":
+        """The pieces joined by AND."""
+        return cls(" AND ".join(piece.text for piece in pieces), tuple(p for piece in pieces for p in piece.params))
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """One read-only transaction in which every statement sees the same committed state.
+
+    Inside a transaction that is open already (as tests have one) that transaction's rules stay in force.
+    """
+    if connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            cursor.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
+        yield
+
+
+def fetch(statement: str, params: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:
+    """All rows of one statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows

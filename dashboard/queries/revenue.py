@@ -1,0 +1,129 @@
+"""Revenue of tracked users: their monthly amounts with history, prorated by the second.
+
+An amount per month is worth, each second, the amount divided by the seconds of that calendar month in the
+organization's zone. Before a user's first amount there is no revenue.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from dashboard.filters import PICOUSD_PER_USD, day_start
+from dashboard.queries.reading import fetch
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of time inside one calendar month of the organization's zone, which lasts `month_seconds`."""
+
+    bucket: int
+    start: datetime
+    end: datetime
+    month_seconds: int
+
+
+@dataclass(frozen=True)
+class Revenue:
+    """Revenue of each bucket in picousd; `ever_sent` tells no revenue at all from none in the period."""
+
+    by_bucket: tuple[int, ...]
+    ever_sent: bool
+
+    @property
+    def total(self) -> int:
+        """The sum over the buckets, in picousd."""
+        return sum(self.by_bucket)
+
+
+def spans(edges: Sequence[datetime], until: datetime, zone: ZoneInfo) -> tuple[Span, ...]:
+    """The buckets between neighbouring `edges`, ended at `until` and cut where a calendar month begins."""
+    found = []
+    for bucket, (start, end) in enumerate(pairwise(edges)):
+        at, last = start, min(end, until)
+        while at < last:
+            month = at.astimezone(zone).date().replace(day=1)
+            month_start, month_end = day_start(month, zone), day_start(_next_month(month), zone)
+            stop = min(last, month_end)
+            found.append(Span(bucket, at, stop, int((month_end - month_start).total_seconds())))
+            at = stop
+    return tuple(found)
+
+
+def by_bucket(
+    organization_id: int, edges: Sequence[datetime], until: datetime, zone: ZoneInfo, external_id: str | None = None
+) -> Revenue:
+    """Revenue between neighbouring `edges` up to `until`, of all users or of one.
+
+    One pass over the organization's revenue_change by its unique index (tracked_user, effective_at): each change of an
+    amount counts from its moment on, so users are never multiplied by buckets.
+    """
+    pieces = spans(edges, until, zone)
+    statement = """WITH change AS (
+    SELECT c.effective_at, c.monthly_revenue_usd - coalesce(lag(c.monthly_revenue_usd) OVER (
+        PARTITION BY c.tracked_user_id ORDER BY c.effective_at), 0) AS amount
+    FROM revenue_change c JOIN tracked_user u ON u.id = c.tracked_user_id
+    WHERE u.organization_id = %s AND (%s::text IS NULL OR u.external_id = %s)
+)
+SELECT width_bucket(effective_at, %s::timestamptz[]) AS span, sum(amount),
+    sum(amount * extract(epoch FROM effective_at)) FROM change GROUP BY 1 ORDER BY 1"""
+    # The last threshold keeps what takes effect after the period apart.
+    thresholds = [*(piece.start for piece in pieces), pieces[-1].end if pieces else until]
+    rows = fetch(statement, (organization_id, external_id, external_id, thresholds))
+    changes = {int(span): (amount, weighted) for span, amount, weighted in rows}
+    return Revenue(_accumulated(pieces, changes, max(len(edges) - 1, 0)), ever_sent=bool(rows))
+
+
+def by_user(
+    organization_id: int, user_ids: Sequence[int], start: datetime, until: datetime, zone: ZoneInfo
+) -> dict[int, int]:
+    """Revenue of some users from `start` to `until` in picousd; a user who never had an amount is left out.
+
+    Index (tracked_user, effective_at) of revenue_change, for the given users only.
+    """
+    pieces = spans([start, until], until, zone)
+    statement = """WITH amount AS (
+    SELECT c.tracked_user_id, c.monthly_revenue_usd AS usd, c.effective_at AS valid_from,
+        coalesce(lead(c.effective_at) OVER (PARTITION BY c.tracked_user_id ORDER BY c.effective_at), %s) AS valid_to
+    FROM revenue_change c JOIN tracked_user u ON u.id = c.tracked_user_id
+    WHERE u.organization_id = %s AND c.tracked_user_id = ANY(%s) AND c.effective_at < %s
+)
+SELECT a.tracked_user_id, s.n, sum(a.usd * greatest(0, extract(epoch FROM
+    least(a.valid_to, s.until) - greatest(a.valid_from, s.start))))
+FROM amount a CROSS JOIN unnest(%s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY AS s (start, until, n)
+GROUP BY 1, 2"""
+    starts, ends = [piece.start for piece in pieces], [piece.end for piece in pieces]
+    earned: dict[int, Fraction] = {}
+    for user_id, n, usd_seconds in fetch(statement, (until, organization_id, list(user_ids), until, starts, ends)):
+        share = Fraction(usd_seconds) / pieces[n - 1].month_seconds
+        earned[user_id] = earned.get(user_id, Fraction()) + share
+    return {user_id: _picousd(usd) for user_id, usd in earned.items()}
+
+
+def _accumulated(pieces: Sequence[Span], changes: dict[int, tuple[Decimal, Decimal]], buckets: int) -> tuple[int, ...]:
+    """Walk the spans with the amount per month that is in force, adding what changes inside each."""
+    in_force = Fraction(changes.get(0, (Decimal(), Decimal()))[0])
+    earned = [Fraction()] * buckets
+    for number, piece in enumerate(pieces, start=1):
+        amount, weighted = (Fraction(value) for value in changes.get(number, (Decimal(), Decimal())))
+        usd_seconds = in_force * _seconds(piece.end - piece.start) + amount * _seconds(piece.end - _EPOCH) - weighted
+        earned[piece.bucket] += usd_seconds / piece.month_seconds
+        in_force += amount
+    return tuple(_picousd(usd) for usd in earned)
+
+
+def _seconds(span: timedelta) -> Fraction:
+    return Fraction(span // timedelta(microseconds=1), 10**6)
+
+
+def _picousd(usd: Fraction) -> int:
+    return round(usd * PICOUSD_PER_USD)
+
+
+def _next_month(month: date) -> date:
+    return (month + timedelta(days=32)).replace(day=1)

@@ -1,0 +1,236 @@
+"""Sums of usage: from the narrow rollups when nothing is filtered, else from the cells, else from the events.
+
+Each rollup is read through its `*_now` view, which adds what is not folded yet, so sums are exact at any moment.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from dashboard.filters import Filters, day_start, local_day, local_hour, next_day
+from dashboard.queries.conditions import CELL_WORDS, FINE, environment_of, id_floor, on_cells, on_events
+from dashboard.queries.reading import Sql, fetch
+
+Kind = Literal["total", "model", "feature"]
+Source = Literal["narrow", "cells", "events"]
+
+_SUMS = "sum(events), sum(errors), sum(unpriced), sum(input_tokens), sum(output_tokens), sum(cost_picousd)"
+_MEASURES = "events, errors, unpriced, input_tokens, output_tokens, cost_picousd"
+_OF_EVENT = f"""1 AS events, (e.status NOT IN {FINE})::int AS errors, (e.cost_picousd IS NULL)::int AS unpriced,
+e.input_tokens, e.output_tokens, coalesce(e.cost_picousd, 0) AS cost_picousd"""
+_VALUE = {"total": "''", "model": "e.model", "feature": "e.feature"}
+_PROVIDER = {"total": "''", "model": "e.provider", "feature": "''"}
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Sums over some events. `cost_picousd` covers the priced ones; `unpriced` says how many are not."""
+
+    events: int = 0
+    errors: int = 0
+    unpriced: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_picousd: int = 0
+
+    @classmethod
+    def of(cls, columns: Sequence[object]) -> "Usage":
+        """From the columns of a statement, NULL (the sum of nothing) as 0."""
+        return cls(*(int(str(value or 0)) for value in columns))
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.events + other.events,
+            self.errors + other.errors,
+            self.unpriced + other.unpriced,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cost_picousd + other.cost_picousd,
+        )
+
+
+@dataclass(frozen=True)
+class BucketUsage:
+    """Usage of one value (a model, a feature; '' for all) from the UTC instant `start` on."""
+
+    start: datetime
+    value: str
+    provider: str
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class ValueUsage:
+    """Usage of one value over a whole period."""
+
+    value: str
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class PreviousBucket:
+    """Cost of one bucket of the comparison period, and the usage of its part that is comparable with now."""
+
+    start: datetime
+    cost_picousd: int
+    comparable: Usage
+
+
+def source_of(filters: Filters, *, hourly: bool = False) -> Source:
+    """Which table can answer: the narrowest one that knows every condition."""
+    if not filters.conditions:
+        return "narrow"
+    if filters.conditions.keys() <= CELL_WORDS and filters.whole_days and not hourly:
+        return "cells"
+    return "events"
+
+
+def totals(organization_id: int, filters: Filters) -> Usage:
+    """Sums over the period. One index range of usage_hour / usage_day / usage_day_cell / event."""
+    source = _rows(organization_id, filters, "total", hourly=False)
+    found = fetch(f"SELECT {_SUMS} FROM ({source.text}) u", source.params)  # noqa: S608
+    return Usage.of(found[0])
+
+
+def by_bucket(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool) -> tuple[BucketUsage, ...]:
+    """Sums per hour or local day and value. One index range of usage_hour / usage_day / usage_day_cell / event."""
+    source = _rows(organization_id, filters, kind, hourly=hourly)
+    statement = f"SELECT at, value, provider, {_SUMS} FROM ({source.text}) u GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"  # noqa: S608
+    return tuple(
+        BucketUsage(_instant(at, filters), value, provider, Usage.of(sums))
+        for at, value, provider, *sums in fetch(statement, source.params)
+    )
+
+
+def by_value(organization_id: int, filters: Filters, kind: Kind, limit: int) -> tuple[ValueUsage, ...]:
+    """The values of a kind that cost most. One index range of usage_hour / usage_day / usage_day_cell / event."""
+    source = _rows(organization_id, filters, kind, hourly=not filters.whole_days)
+    statement = f"""SELECT value, {_SUMS} FROM ({source.text}) u GROUP BY 1
+HAVING sum(events) > 0 ORDER BY sum(cost_picousd) DESC, sum(events) DESC, 1 LIMIT %s"""  # noqa: S608
+    return tuple(ValueUsage(row[0], Usage.of(row[1:])) for row in fetch(statement, (*source.params, limit)))
+
+
+def previous(organization_id: int, filters: Filters, *, hourly: bool) -> tuple[PreviousBucket, ...]:
+    """The comparison period by bucket; `comparable` counts only what happened up to `filters.now`, to the hour.
+
+    usage_hour of kind total when nothing is filtered; else whole days from usage_day_cell and the one day that `now`
+    cuts from event.
+    """
+    rows = _until(organization_id, filters, hourly)
+    sums = ", ".join(f"sum({name}) FILTER (WHERE comparable)" for name in _MEASURES.split(", "))
+    statement = f"SELECT at, sum(cost_picousd), {sums} FROM ({rows.text}) u GROUP BY 1 ORDER BY 1"  # noqa: S608
+    return tuple(
+        PreviousBucket(_instant(at, filters), int(cost), Usage.of(comparable))
+        for at, cost, *comparable in fetch(statement, rows.params)
+    )
+
+
+def first_event_at(organization_id: int, environment: int) -> datetime | None:
+    """The start of the hour of the organization's oldest event, None without one. First row of usage_hour's key."""
+    statement = """SELECT least(
+    (SELECT hour FROM usage_hour WHERE organization_id = %(organization)s AND environment = %(environment)s
+        AND kind = 'total' ORDER BY hour LIMIT 1),
+    (SELECT min(hour) FROM usage_delta WHERE organization_id = %(organization)s AND environment = %(environment)s))"""
+    return fetch(statement, {"organization": organization_id, "environment": environment})[0][0]  # type: ignore[no-any-return]
+
+
+def _instant(at: datetime | date, filters: Filters) -> datetime:
+    return at.astimezone(UTC) if isinstance(at, datetime) else day_start(at, filters.zone)
+
+
+def _rows(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool) -> Sql:
+    match source_of(filters, hourly=hourly):
+        case "narrow":
+            return _narrow(organization_id, filters, kind, hourly=hourly or not filters.whole_days)
+        case "cells":
+            return _cells(organization_id, filters, kind)
+        case "events":
+            return _events(organization_id, filters, kind, hourly=hourly)
+
+
+def _narrow(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool) -> Sql:
+    own = (organization_id, environment_of(filters), kind)
+    if hourly:
+        return Sql(
+            f"""SELECT hour AS at, value, provider, {_MEASURES} FROM usage_hour_now
+WHERE organization_id = %s AND environment = %s AND kind = %s AND hour >= %s AND hour < %s""",  # noqa: S608
+            (*own, filters.start, filters.end),
+        )
+    return Sql(
+        f"""SELECT day AS at, value, provider, {_MEASURES} FROM usage_day_now
+WHERE organization_id = %s AND environment = %s AND kind = %s AND day >= %s AND day <= %s""",  # noqa: S608
+        (*own, filters.days[0], filters.days[-1]),
+    )
+
+
+def _cells(organization_id: int, filters: Filters, kind: Kind) -> Sql:
+    wanted = on_cells(filters)
+    return Sql(
+        f"""SELECT e.day AS at, {_VALUE[kind]} AS value, {_PROVIDER[kind]} AS provider, {_MEASURES}
+FROM usage_day_cell_now e
+WHERE e.organization_id = %s AND e.environment = %s AND e.day >= %s AND e.day <= %s AND {wanted.text}""",  # noqa: S608
+        (organization_id, environment_of(filters), filters.days[0], filters.days[-1], *wanted.params),
+    )
+
+
+def _events(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool) -> Sql:
+    wanted = on_events(organization_id, filters, id_floor(filters.start), id_floor(filters.end))
+    at = _event_bucket(hourly)
+    return Sql(
+        f"""SELECT {at.text} AS at, {_VALUE[kind]} AS value, {_PROVIDER[kind]} AS provider, {_OF_EVENT}
+FROM event e WHERE {wanted.text}""",  # noqa: S608
+        (*(filters.zone.key for _ in range(at.text.count("%s"))), *wanted.params),
+    )
+
+
+def _event_bucket(hourly: bool) -> Sql:
+    if hourly:
+        # The local minute is taken off the instant itself: the two hours of an autumn night stay apart.
+        return Sql(
+            "date_trunc('minute', event_time(e.id))"
+            " - make_interval(mins => extract(minute FROM event_time(e.id) AT TIME ZONE %s)::int)"
+        )
+    return Sql("(event_time(e.id) AT TIME ZONE %s)::date")
+
+
+def _until(organization_id: int, filters: Filters, hourly: bool) -> Sql:
+    own = (organization_id, environment_of(filters))
+    if not filters.conditions:
+        at = "hour" if hourly else "(hour AT TIME ZONE %s)::date"
+        return Sql(
+            f"""SELECT {at} AS at, hour < %s AS comparable, {_MEASURES} FROM usage_hour_now
+WHERE organization_id = %s AND environment = %s AND kind = 'total' AND hour >= %s AND hour < %s""",  # noqa: S608
+            (
+                *(() if hourly else (filters.zone.key,)),
+                _nearest_hour(filters.until, filters.zone),
+                *own,
+                filters.start,
+                filters.end,
+            ),
+        )
+    cut_day = local_day(filters.until, filters.zone)
+    if source_of(filters, hourly=hourly) == "events" or not filters.start <= cut_day < filters.end:
+        return _events_until(organization_id, filters, hourly, filters.start, filters.end)
+    cells, wanted = on_cells(filters), cut_day.astimezone(filters.zone).date()
+    rest = _events_until(organization_id, filters, hourly, cut_day, next_day(cut_day, filters.zone))
+    return Sql(
+        f"""SELECT e.day AS at, e.day < %s AS comparable, {_MEASURES} FROM usage_day_cell_now e
+WHERE e.organization_id = %s AND e.environment = %s AND e.day >= %s AND e.day <= %s AND e.day <> %s AND {cells.text}
+UNION ALL {rest.text}""",  # noqa: S608
+        (wanted, *own, filters.days[0], filters.days[-1], wanted, *cells.params, *rest.params),
+    )
+
+
+def _events_until(organization_id: int, filters: Filters, hourly: bool, start: datetime, end: datetime) -> Sql:
+    wanted = on_events(organization_id, filters, id_floor(start), id_floor(end))
+    at = _event_bucket(hourly)
+    return Sql(
+        f"SELECT {at.text} AS at, e.id < %s AS comparable, {_OF_EVENT} FROM event e WHERE {wanted.text}",  # noqa: S608
+        (filters.zone.key, id_floor(filters.until), *wanted.params),
+    )
+
+
+def _nearest_hour(at: datetime, zone: ZoneInfo) -> datetime:
+    return local_hour(at + timedelta(minutes=30), zone)

@@ -1,0 +1,37 @@
+"""What templates may do with values: print them in the one way of `dashboard/formats.py`, and place an icon."""
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from dashboard import formats
+
+register = template.Library()
+
+for _filter in (
+    formats.money,
+    formats.money_exact,
+    formats.usd_per_mtok,
+    formats.count,
+    formats.compact,
+    formats.duration,
+    formats.percent,
+    formats.ago,
+    formats.moment,
+    formats.clock,
+    formats.day,
+    formats.short_day,
+):
+    register.filter(_filter.__name__, _filter)
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """An icon of `components/icons.html`, beside a text that says the same: it is hidden from screen readers."""
+    return format_html('<svg class="icon" aria-hidden="true" focusable="false"><use href="#i-{}"></use></svg>', name)
+
+
+@register.simple_block_tag
+def scroll_region(content: str, label: str) -> SafeString:
+    """`{% scroll_region "Requests" %}<table>…</table>{% endscroll_region %}`: scrolls sideways, reached by keyboard."""
+    return format_html('<div class="scroll" role="region" aria-label="{}" tabindex="0">{}</div>', label, content)

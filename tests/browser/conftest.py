@@ -1,0 +1,132 @@
+"""A real Chromium against the product as `manage.py serve` starts it, demo data included."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.real_server import RealServer
+from tests.wire_client import WireClient
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM_OPTIONS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    " --disable-component-update --disable-sync"
+).split()
+
+
+@dataclass
+class Demo:
+    """The demo organization of a running server: its owner and a key."""
+
+    server: RealServer
+    email: str
+    password: str
+    key: str
+
+    @property
+    def client(self) -> WireClient:
+        return WireClient(self.server.port, self.key)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    data_dir = tmp_path_factory.mktemp("browser") / "var"
+    server = RealServer(data_dir, environment={"FLUXGATE_DEMO": "1"}).start()
+    note = json.loads((data_dir / "demo.json").read_text())
+    yield Demo(server, note["email"], note["password"], note["api_key"])
+    assert server.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+Sign = Callable[..., Page]
+
+
+class Watched:
+    """Pages that fail the test on console errors, breaches of the content policy and requests to other hosts."""
+
+    def __init__(self, browser: Browser, server: RealServer) -> None:
+        self._browser = browser
+        self._server = server
+        self._contexts: list[BrowserContext] = []
+        self.problems: list[str] = []
+        self.expected: set[str] = set()
+        """Parts of problems that a test brings about on purpose."""
+
+    def page(self, *, width: int = 1440, height: int = 900, dark: bool = False, scripts: bool = True) -> Page:
+        context = self._browser.new_context(
+            base_url=self._server.url,
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=scripts,
+        )
+        self._contexts.append(context)
+        context.add_init_script(
+            "addEventListener('securitypolicyviolation', e => console.error('CSP', e.violatedDirective, e.blockedURI))"
+        )
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("dialog", lambda dialog: self.problems.append(f"dialog: {dialog.message}"))
+        page.on("request", lambda request: self._check_host(request.url))
+        return page
+
+    def _check_host(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme.startswith("http") and parts.hostname not in ("localhost", "127.0.0.1"):
+            self.problems.append(f"a request to {parts.hostname}")
+
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
+        unexpected = [p for p in self.problems if not any(part in p for part in self.expected)]
+        assert unexpected == []
+
+
+@pytest.fixture
+def watched(browser: Browser, demo: Demo) -> Iterator[Watched]:
+    watched = Watched(browser, demo.server)
+    yield watched
+    watched.close()
+
+
+def sign_in(page: Page, email: str, password: str) -> Page:
+    """Sign in through the form; ends on the page that follows."""
+    page.goto("/sign-in/")
+    page.fill("input[name=username]", email)
+    page.fill("input[name=password]", password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda url: "/sign-in/" not in url)
+    return page
+
+
+@pytest.fixture
+def signed_in(watched: Watched, demo: Demo) -> Sign:
+    """Opens a page of the demo's owner; takes the options of `Watched.page`."""
+
+    def opened(**options: object) -> Page:
+        return sign_in(watched.page(**options), demo.email, demo.password)  # type: ignore[arg-type]
+
+    return opened
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Path | None:
+    """Where to leave screenshots for people to look at; None unless FLUXGATE_PICTURES names a directory."""
+    name = os.environ.get("FLUXGATE_PICTURES")
+    return Path(name) if name else None
