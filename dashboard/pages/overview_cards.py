@@ -10,7 +10,6 @@ from dashboard.pages.overview_figures import Figures, cost_per_1k, error_rate, m
 from dashboard.pages.parts import StatCard
 
 NO_REVENUE = "No revenue"
-NOT_ENOUGH = "not enough history"
 
 
 def cards(figures: Figures, filters: Filters) -> tuple[StatCard, ...]:
@@ -27,7 +26,6 @@ def cards(figures: Figures, filters: Filters) -> tuple[StatCard, ...]:
 
 def _card(
     figures: Figures,
-    filters: Filters,
     label: str,
     value: str,
     href: str,
@@ -38,8 +36,6 @@ def _card(
 ) -> StatCard:
     if figures.previous is None:
         change, previous = None, ""
-        if filters.compare != "none" and figures.first_event_at is not None:
-            change = Delta(NOT_ENOUGH, "flat", "")
     return StatCard(label, value, href, title, change, previous, sparkline_points(course))
 
 
@@ -48,7 +44,7 @@ def _spend(figures: Figures, filters: Filters) -> StatCard:
     course = [one.cost_picousd for one in figures.by_bucket]
     change = delta(now, before, better=None)
     href = requests_href(filters)
-    return _card(figures, filters, "Spend", money(now), href, change, money(before), course, money_exact(now))
+    return _card(figures, "Spend", money(now), href, change, money(before), course, money_exact(now))
 
 
 def _revenue(figures: Figures, filters: Filters) -> StatCard:
@@ -60,7 +56,7 @@ def _revenue(figures: Figures, filters: Filters) -> StatCard:
     now, before = figures.revenue_total, figures.previous.revenue_picousd if figures.previous else None
     change, course = delta(now, before, better="up"), figures.revenue.by_bucket
     title = f"{money_exact(now)}: what users pay per month, prorated by the second up to now"
-    return _card(figures, filters, "Revenue", money(now), requests_href(filters), change, money(before), course, title)
+    return _card(figures, "Revenue", money(now), requests_href(filters), change, money(before), course, title)
 
 
 def _margin(figures: Figures, filters: Filters) -> StatCard:
@@ -76,13 +72,13 @@ def _margin(figures: Figures, filters: Filters) -> StatCard:
     course = [margin(earned, one.cost_picousd) or Decimal(0) for earned, one in pairs]
     change, was = delta_points(now, before, better="up"), "no revenue" if before is None else percent(before)
     title = f"{money(figures.revenue_total - spend)} left of {money(figures.revenue_total)}"
-    return _card(figures, filters, "Gross margin", percent(now), href, change, was, course, title)
+    return _card(figures, "Gross margin", percent(now), href, change, was, course, title)
 
 
 def _requests(figures: Figures, filters: Filters) -> StatCard:
     now, before = figures.totals.events, figures.previous.totals.events if figures.previous else None
     change, course = delta(now, before, better=None), [one.events for one in figures.by_bucket]
-    return _card(figures, filters, "Requests", count(now), requests_href(filters), change, count(before), course)
+    return _card(figures, "Requests", count(now), requests_href(filters), change, count(before), course)
 
 
 def _per_1k(figures: Figures, filters: Filters) -> StatCard:
@@ -90,7 +86,7 @@ def _per_1k(figures: Figures, filters: Filters) -> StatCard:
     change, course = delta(now, before, better="down"), [cost_per_1k(one) or 0 for one in figures.by_bucket]
     title = "Spend per 1,000 requests that have a price"
     href = requests_href(filters)
-    return _card(figures, filters, "Cost per 1K requests", money(now), href, change, money(before), course, title)
+    return _card(figures, "Cost per 1K requests", money(now), href, change, money(before), course, title)
 
 
 def _error_rate(figures: Figures, filters: Filters) -> StatCard:
@@ -101,4 +97,4 @@ def _error_rate(figures: Figures, filters: Filters) -> StatCard:
     )
     title = f"{count(figures.totals.errors)} of {count(figures.totals.events)} requests failed"
     href = requests_href(filters, status="error")
-    return _card(figures, filters, "Error rate", percent(now), href, change, percent(before), course, title)
+    return _card(figures, "Error rate", percent(now), href, change, percent(before), course, title)

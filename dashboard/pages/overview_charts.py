@@ -25,7 +25,7 @@ def spend_by_model(figures: Figures, filters: Filters) -> Chart:
     return Chart(
         key="spend",
         title="Spend by model",
-        subtitle=f"{filters.period_text}, USD",
+        subtitle=f"{filters.period_text}, USD{_no_comparison(figures, filters)}",
         description=f"Stacked bars: spend per {step} by model, {filters.period_text}.",
         figure=figure,
         legend=_legend(figures, filters, series),
@@ -55,6 +55,11 @@ def revenue_and_spend(figures: Figures, filters: Filters) -> Chart | None:
         ),
         table=ChartTable((_step_name(figures), "Revenue", "Spend", "Margin"), rows),
     )
+
+
+def _no_comparison(figures: Figures, filters: Filters) -> str:
+    missing = figures.previous is None and filters.compare != "none" and figures.first_event_at is not None
+    return " · not enough history to compare" if missing else ""
 
 
 def _times(figures: Figures, filters: Filters) -> list[str]:

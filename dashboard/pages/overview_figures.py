@@ -15,6 +15,9 @@ from dashboard.queries.usage import BucketUsage, PreviousBucket, Usage
 SPARSE = timedelta(days=2)
 """History shorter than this is drawn by the hour."""
 
+A_DAY = timedelta(hours=23)
+"""A chart by the hour shows at least this much before the current hour: one bar alone says nothing."""
+
 ModelKey = tuple[str, str]
 """Provider and model."""
 
@@ -63,7 +66,9 @@ def read(organization_id: int, filters: Filters) -> Figures:
     hourly = filters.hourly or sparse
     buckets = [
         bucket
-        for bucket in filters.buckets(hourly=hourly, since=first if sparse else None)
+        for bucket in filters.buckets(
+            hourly=hourly, since=min(first, filters.now - A_DAY) if sparse and first else None
+        )
         if bucket.start <= filters.until
     ]
     by_model = _by_model(usage.by_bucket(organization_id, filters, "model", hourly=hourly), buckets)

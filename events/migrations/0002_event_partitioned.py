@@ -48,6 +48,7 @@ CREATE TABLE event_default PARTITION OF event DEFAULT;
 CREATE INDEX event_newest ON event (organization_id, environment, id);
 CREATE INDEX event_feature ON event (organization_id, feature, id);
 CREATE INDEX event_tracked_user ON event (organization_id, tracked_user_id, id);
+CREATE INDEX event_unpriced ON event (organization_id, environment, id) WHERE cost_picousd IS NULL;
 CREATE INDEX event_failed ON event (organization_id, status, id) WHERE status <> 0;
 
 CREATE TABLE idempotency_key (

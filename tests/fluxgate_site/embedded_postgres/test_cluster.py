@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote
 
-import environ  # type: ignore[import-untyped]
+import environ
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
