@@ -9,7 +9,7 @@ from django.urls import path
 
 from events.schema import parse_event
 
-settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="a benchmark signs nothing", MIDDLEWARE=[])  # noqa: S106
+settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="a benchmark signs nothing", MIDDLEWARE=[])
 
 
 def validate(request: HttpRequest) -> HttpResponse:

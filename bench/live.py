@@ -19,7 +19,9 @@ EVENTS = 20
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fluxgate-bench-") as folder, sync_playwright() as playwright:
         server = RealServer(Path(folder) / "var").start()
-        server.command("create_organization", "Bench", "--slug", "b", "--owner", "o@bench.example", "--password", "bench-1")
+        server.command(
+            "create_organization", "Bench", "--slug", "b", "--owner", "o@bench.example", "--password", "bench-1"
+        )
         client = WireClient(server.port, server.command("create_api_key", "b", "--name", "bench"))
         client.record_event(event())
         browser = chromium(playwright)

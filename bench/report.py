@@ -13,7 +13,9 @@ from rich.table import Table
 RESULTS = Path(__file__).parent / "results"
 
 
-def report(name: str, title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]], figures: Mapping[str, Any]) -> None:
+def report(
+    name: str, title: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]], figures: Mapping[str, Any]
+) -> None:
     """Print `rows` and write `figures` to bench/results/<name>.json."""
     table = Table(*columns, title=title)
     for row in rows:

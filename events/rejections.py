@@ -70,7 +70,16 @@ class RejectionLog:
 (organization_id, at, endpoint, http_status, error_type, message, key_prefix, excerpt)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
                 [
-                    (r.organization_id, r.at, r.endpoint, r.http_status, r.error_type, r.message[:1000], r.key_prefix, r.excerpt)
+                    (
+                        r.organization_id,
+                        r.at,
+                        r.endpoint,
+                        r.http_status,
+                        r.error_type,
+                        r.message[:1000],
+                        r.key_prefix,
+                        r.excerpt,
+                    )
                     for r in batch
                 ],
             )

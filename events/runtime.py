@@ -1,4 +1,4 @@
-"""What one server process holds: connections, the key ring, the catalog, the writer, and the tasks that run beside it."""
+"""What one server process holds: connections, key ring, catalog, writer, and the tasks that run beside them."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Runs management commands with the database at hand: the embedded one is started for a command if it is not running."""
+"""Runs management commands with the database at hand: the embedded one is started if it is not running."""
 
 import sys
 
@@ -8,7 +8,19 @@ from django.core.management import execute_from_command_line
 from fluxgate_site import embedded_postgres
 
 WITHOUT_DATABASE = frozenset(
-    {"", "serve", "help", "--help", "-h", "--version", "version", "check", "collectstatic", "findstatic", "makemigrations"}
+    {
+        "",
+        "serve",
+        "help",
+        "--help",
+        "-h",
+        "--version",
+        "version",
+        "check",
+        "collectstatic",
+        "findstatic",
+        "makemigrations",
+    }
 )
 
 

@@ -32,7 +32,9 @@ def prepare(say: Say) -> list[str]:
     if settings.DEMO:
         lines += _demo(say)
     else:
-        lines.append("No demo data. Create an organization with: manage.py create_organization NAME --slug S --owner EMAIL")
+        lines.append(
+            "No demo data. Create an organization with: manage.py create_organization NAME --slug S --owner EMAIL"
+        )
     connections.close_all()
     return [*lines, "Stop with Ctrl-C.", ""]
 

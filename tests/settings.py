@@ -9,7 +9,7 @@ import tempfile
 
 os.environ.setdefault("FLUXGATE_DATA_DIR", tempfile.mkdtemp(prefix="fluxgate-tests-"))
 
-from fluxgate_site.settings import *  # noqa: E402, F403
+from fluxgate_site.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405

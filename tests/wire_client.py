@@ -1,4 +1,4 @@
-"""A client of the event API that behaves as the published SDK does: JSON body, Bearer key, 5 s abort, any status parsed.
+"""A client of the event API that behaves as the published SDK: JSON body, Bearer key, 5 s abort, any status parsed.
 
 It keeps its connection, never retries by itself, and returns None where the SDK would have logged and gone on.
 """

@@ -78,7 +78,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         ordering = ("email",)
         constraints = (
             models.UniqueConstraint(
-                Lower("email"), name="person_email_any_case", violation_error_message="This e-mail address has an account."
+                Lower("email"),
+                name="person_email_any_case",
+                violation_error_message="This e-mail address has an account.",
             ),
         )
 

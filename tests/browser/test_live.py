@@ -147,7 +147,12 @@ def test_markup_in_names_stays_text_everywhere(signed_in: Sign, demo: Demo) -> N
         ids.append(answer.id)
         demo.client.record_event({"usage": payload, "metadata": metadata})
     page = signed_in()
-    for path in ("/?period=24h", "/requests/?period=24h", "/rejected/", *(f"/requests/{event_id}/" for event_id in ids)):
+    for path in (
+        "/?period=24h",
+        "/requests/?period=24h",
+        "/rejected/",
+        *(f"/requests/{event_id}/" for event_id in ids),
+    ):
         page.goto(path)
         expect(page.locator("h1")).to_be_visible()
     page.goto("/requests/?period=24h")

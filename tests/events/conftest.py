@@ -5,7 +5,6 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -123,5 +122,3 @@ def ingest(committed_db: None, catalog: Catalog) -> Iterator[Ingest]:
         runtime = runner.run(opened())
         yield Ingest(runner, runtime, key, organization)
         runner.run(runtime.stop())
-
-

@@ -33,7 +33,11 @@ def test_the_example_of_the_contract_costs_what_it_must(ingest: Ingest) -> None:
     assert re.fullmatch(r"evt_[0-9a-f]{12}7[0-9a-f]{19}", response.body["id"])
     stored = only_event()
     assert public_id(stored.id) == response.body["id"]
-    assert (int(stored.cost_picousd or 0), stored.price_status, stored.feature) == (5_250_000_000, "priced", "chat-assistant")
+    assert (int(stored.cost_picousd or 0), stored.price_status, stored.feature) == (
+        5_250_000_000,
+        "priced",
+        "chat-assistant",
+    )
     assert (stored.input_tokens, stored.cached_tokens, stored.output_tokens) == (1200, 1000, 350)
     assert (stored.organization_id, stored.environment, stored.flags) == (ingest.organization.id, 0, 0)
     assert stored.received_at.isoformat(timespec="milliseconds").replace("+00:00", "Z") == response.body["createdAt"]
@@ -108,7 +112,9 @@ def test_refusals_by_header(ingest: Ingest, headers: dict[str, str], status: int
     assert not Event.objects.exists()
 
 
-@pytest.mark.parametrize("headers", [{"authorization": "", "x-api-key": "KEY"}, {"x-api-key": "KEY"}, {"content-type": ""}])
+@pytest.mark.parametrize(
+    "headers", [{"authorization": "", "x-api-key": "KEY"}, {"x-api-key": "KEY"}, {"content-type": ""}]
+)
 def test_the_key_may_stand_in_either_header(ingest: Ingest, headers: dict[str, str]) -> None:
     sent = {name: ingest.key if value == "KEY" else value for name, value in headers.items()}
     assert ingest.post("/api/events", event(), headers=sent).status == 200
@@ -361,9 +367,7 @@ def test_tracked_users_are_described_by_the_newest_event_and_only_by_what_it_sen
 
 
 def test_new_users_in_one_commit_are_made_once(ingest: Ingest) -> None:
-    bodies = [
-        event() | {"metadata": {"user": {"id": f"u{number % 7}", "monthlyRevenue": 5}}} for number in range(100)
-    ]
+    bodies = [event() | {"metadata": {"user": {"id": f"u{number % 7}", "monthlyRevenue": 5}}} for number in range(100)]
     assert {answer.status for answer in ingest.post_together("/api/events", bodies)} == {200}
     assert TrackedUser.objects.count() == 7
     assert RevenueChange.objects.count() == 7

@@ -52,12 +52,14 @@ def test_every_documented_command_exists() -> None:
         assert list(ROOT.glob(f"*/management/commands/{command}.py")), command
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/**/*.md")) + [ROOT / "README.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize("page", [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md"], ids=lambda path: path.name)
 def test_links_and_paths_in_the_pages_lead_somewhere(page: Path) -> None:
     text = page.read_text()
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         assert (page.parent / target).exists(), target
-    for path in re.findall(r"`((?:fluxgate_site|dashboard|events|pricing|tests|static|templates|scripts)/[\w/.*]+)`", text):
+    for path in re.findall(
+        r"`((?:fluxgate_site|dashboard|events|pricing|tests|static|templates|scripts)/[\w/.*]+)`", text
+    ):
         assert list(ROOT.glob(path.rstrip("/"))), path
 
 

@@ -104,7 +104,7 @@ def _start_web() -> "subprocess.Popen[bytes]":
     ]
     environment = os.environ | {"FLUXGATE_SERVE_PID": str(os.getpid())}
     # A session of its own: Ctrl-C reaches only us, and we stop the web server before the database.
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603  the command is ours
         command, env=environment, cwd=settings.BASE_DIR, start_new_session=True, preexec_fn=_web_dies_with_us
     )
 
@@ -147,7 +147,7 @@ def _is_ready() -> bool:
     host = "127.0.0.1" if settings.HOST in ("0.0.0.0", "::", "") else settings.HOST  # noqa: S104
     host = f"[{host}]" if ":" in host else host
     try:
-        with urlopen(f"http://{host}:{settings.PORT}/readyz", timeout=2) as response:  # noqa: S310
+        with urlopen(f"http://{host}:{settings.PORT}/readyz", timeout=2) as response:
             return bool(response.status == 200)
     except (URLError, OSError):
         return False
