@@ -8,7 +8,7 @@ help: ## List the targets
 
 run: ## Install what is needed, then start everything on http://localhost:8000
 	@scripts/bootstrap requirements.lock
-	@exec $(PYTHON) manage.py serve
+	@exec $(PYTHON) manage.py serve --with-parent
 
 test: ## Install what is needed, then run all tests
 	@scripts/bootstrap requirements-dev.lock

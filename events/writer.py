@@ -75,8 +75,9 @@ class Row:
         self.answer_id, self.answer_cost, self.created_at = self.id, self.cost.picousd, self.received_at
 
     def accept(self, event_id: UUID, cost: int | None, created_at: datetime) -> None:
-        """Another event was stored under the same key before: answer as it was answered."""
-        self.answer_id, self.answer_cost, self.created_at, self.replayed = event_id, cost, created_at, True
+        """Answer as the first event under the same key was answered. After a lost reply that may be this very row."""
+        self.answer_id, self.answer_cost, self.created_at = event_id, cost, created_at
+        self.replayed = event_id != self.id
 
 
 @dataclass(slots=True)

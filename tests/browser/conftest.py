@@ -40,7 +40,7 @@ class Demo:
         return WireClient(self.server.port, self.key)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     data_dir = tmp_path_factory.mktemp("browser") / "var"
     server = RealServer(data_dir, environment={"FLUXGATE_DEMO": "1"}).start()
@@ -49,8 +49,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     assert server.stop() == 0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Ends with the browser's tests: Playwright keeps an event loop running, which nothing else may find."""
     with sync_playwright() as playwright:
         browser = chromium(playwright)
         yield browser

@@ -13,7 +13,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from fluxgate_site import embedded_postgres, first_start
 from fluxgate_site.child_process import die_with_parent
@@ -34,7 +34,14 @@ class Command(BaseCommand):
     help = "Start everything: the embedded database (unless DATABASE_URL is set), migrations, prices, the web server."
     requires_system_checks = []
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--with-parent", action="store_true", help="End when the process that started this one is killed (Linux)."
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["with_parent"]:
+            die_with_parent()
         signal.signal(signal.SIGTERM, _stop)
         signal.signal(signal.SIGINT, _stop)
         try:
@@ -105,12 +112,8 @@ def _start_web() -> "subprocess.Popen[bytes]":
     environment = os.environ | {"FLUXGATE_SERVE_PID": str(os.getpid())}
     # A session of its own: Ctrl-C reaches only us, and we stop the web server before the database.
     return subprocess.Popen(  # noqa: S603  the command is ours
-        command, env=environment, cwd=settings.BASE_DIR, start_new_session=True, preexec_fn=_web_dies_with_us
+        command, env=environment, cwd=settings.BASE_DIR, start_new_session=True, preexec_fn=die_with_parent
     )
-
-
-def _web_dies_with_us() -> None:
-    die_with_parent(signal.SIGKILL)
 
 
 def _stop_web(web: "subprocess.Popen[bytes]") -> None:
