@@ -74,6 +74,6 @@ def _as_coroutine(receive: Receive) -> Receive:
     return received
 
 
-if os.environ.get("FLUXGATE_SERVE_PID"):
-    child_process.die_with_parent()
+if serve_pid := os.environ.get("FLUXGATE_SERVE_PID"):
+    child_process.die_with_grandparent(int(serve_pid))
 application = Application()

@@ -79,6 +79,11 @@ class RealServer:
         """A connection as the role that owns the tables, for looking at what is stored."""
         return psycopg.connect(Cluster(self.data_dir).owner_url(), autocommit=True)
 
+    def processes(self) -> list[str]:
+        """The command lines of this machine's processes that serve this server's port."""
+        listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+        return [line for line in listed.splitlines() if f"--port {self.port}" in line]
+
     def postmaster_pid(self) -> int:
         return int((Cluster(self.data_dir).pgdata / "postmaster.pid").read_text().splitlines()[0])
 

@@ -81,6 +81,7 @@ def test_every_answered_event_survives_ten_kills_of_the_server(server: RealServe
     assert set(stored) == set(answered)
     assert server.command("audit").startswith("All")
     assert server.stop() == 0
+    wait_for(lambda: not server.processes(), 30, lambda: f"left over: {server.processes()}")
 
 
 def test_one_idempotency_key_from_eight_threads_is_one_row(server: RealServer) -> None:

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from fluxgate_site import embedded_postgres, first_start
-from fluxgate_site.child_process import die_with_parent
+from fluxgate_site.child_process import die_with
 
 STOP_SECONDS = 20
 """How long the web processes may finish what they have begun."""
@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["with_parent"]:
-            die_with_parent()
+            die_with(os.getppid())
         signal.signal(signal.SIGTERM, _stop)
         signal.signal(signal.SIGINT, _stop)
         try:
@@ -109,10 +109,11 @@ def _start_web() -> "subprocess.Popen[bytes]":
         *("--workers", str(settings.WORKERS), "--respawn-failed-workers", "--respawn-interval", "0.5"),
         *("--workers-kill-timeout", "15", "--backlog", "2048", "--log-level", "warning"),
     ]
-    environment = os.environ | {"FLUXGATE_SERVE_PID": str(os.getpid())}
+    serve = os.getpid()
+    environment = os.environ | {"FLUXGATE_SERVE_PID": str(serve)}
     # A session of its own: Ctrl-C reaches only us, and we stop the web server before the database.
     return subprocess.Popen(  # noqa: S603  the command is ours
-        command, env=environment, cwd=settings.BASE_DIR, start_new_session=True, preexec_fn=die_with_parent
+        command, env=environment, cwd=settings.BASE_DIR, start_new_session=True, preexec_fn=lambda: die_with(serve)
     )
 
 
