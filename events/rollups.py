@@ -48,69 +48,91 @@ DIMENSIONS = (
 )
 DELTA_COLUMNS = DIMENSIONS + MEASURES
 
-# One delta row counts once under each kind; the same list stands in the view usage_delta_kind.
+FOLD_LOCK = 7_201_001
+"""Advisory lock: whoever holds it may move deltas into rollups."""
+
+# Deltas are added up once by each of these keys; every rollup is made from the few rows that remain.
+_TENANT = ("organization_id", "environment", "day")
+_CELL = ("feature", "step", "provider", "model", "status", "service_tier")
+_STAGES = {
+    "cells": ((*_TENANT, "hour", *_CELL), MEASURES, ""),
+    "users": ((*_TENANT, "tracked_user_id"), MEASURES, ""),
+    "latencies": (
+        (*_TENANT, "feature", "provider", "model", "latency_bucket"),
+        ("events",),
+        "WHERE latency_bucket IS NOT NULL",
+    ),
+}
+# One event counts once under each kind; the same lists stand in the views of migration 0003.
 _KINDS = """CROSS JOIN LATERAL (VALUES
     ('total', '', ''), ('model', d.model, d.provider), ('provider', d.provider, ''), ('feature', d.feature, ''),
     ('step', d.step, ''), ('status', d.status::text, ''), ('tier', d.service_tier::text, '')
 ) AS k (kind, value, provider)"""
-FOLD_LOCK = 7_201_001
-"""Advisory lock: whoever holds it may move deltas into rollups."""
+_LATENCY_KINDS = """CROSS JOIN LATERAL (VALUES
+    ('total', '', ''), ('model', d.model, d.provider), ('feature', d.feature, '')
+) AS k (kind, value, provider)"""
 
 
 @dataclass(frozen=True)
 class Rollup:
-    """A rollup table: its key columns and how each is computed from a delta row `d` (or its kind `k`)."""
+    """A rollup table: the stage it is made from, and how each of its key columns is computed."""
 
     table: str
+    stage: str
     keys: dict[str, str]
-    by_kind: bool = False
-    measures: tuple[str, ...] = MEASURES
-    where: str = ""
+    kinds: str = ""
 
     @property
     def upsert(self) -> str:
-        """INSERT … SELECT from `d`, adding to the rows that exist."""
-        sums = ", ".join(f"sum(d.{name})" for name in self.measures)
-        added = ", ".join(f"{name} = {self.table}.{name} + excluded.{name}" for name in self.measures)
-        return f"""INSERT INTO {self.table} ({", ".join((*self.keys, *self.measures))})
-SELECT {", ".join(self.keys.values())}, {sums} FROM d {_KINDS if self.by_kind else ""} {self.where}
+        """INSERT … SELECT from the stage, adding to the rows that exist."""
+        measures = _STAGES[self.stage][1]
+        sums = ", ".join(f"sum(d.{name})" for name in measures)
+        added = ", ".join(f"{name} = {self.table}.{name} + excluded.{name}" for name in measures)
+        return f"""INSERT INTO {self.table} ({", ".join((*self.keys, *measures))})
+SELECT {", ".join(self.keys.values())}, {sums} FROM {self.stage} d {self.kinds}
 GROUP BY {", ".join(str(n + 1) for n in range(len(self.keys)))}
-ORDER BY {", ".join(str(n + 1) for n in range(len(self.keys)))}
 ON CONFLICT ({", ".join(self.keys)}) DO UPDATE SET {added}"""  # noqa: S608  built from constants of this module
 
 
-_TENANT = {"organization_id": "d.organization_id", "environment": "d.environment"}
+def _same(*names: str) -> dict[str, str]:
+    return {name: f"d.{name}" for name in names}
+
+
 _KIND = {"kind": "k.kind", "value": "k.value", "provider": "k.provider"}
-_CELL = {name: f"d.{name}" for name in ("feature", "step", "provider", "model", "status", "service_tier")}
 ROLLUPS = (
-    Rollup("usage_hour", _TENANT | {"hour": "d.hour"} | _KIND, by_kind=True),
-    Rollup("usage_day", _TENANT | {"day": "d.day"} | _KIND, by_kind=True),
-    Rollup("usage_day_cell", _TENANT | {"day": "d.day"} | _CELL),
-    Rollup("usage_day_user", _TENANT | {"day": "d.day", "tracked_user_id": "d.tracked_user_id"}),
+    Rollup("usage_hour", "cells", _same("organization_id", "environment", "hour") | _KIND, _KINDS),
+    Rollup("usage_day", "cells", _same(*_TENANT) | _KIND, _KINDS),
+    Rollup("usage_day_cell", "cells", _same(*_TENANT, *_CELL)),
+    Rollup("usage_day_user", "users", _same(*_TENANT, "tracked_user_id")),
     Rollup(
         "usage_month_user",
-        _TENANT | {"month": "date_trunc('month', d.day)::date", "tracked_user_id": "d.tracked_user_id"},
+        "users",
+        _same("organization_id", "environment")
+        | {"month": "date_trunc('month', d.day)::date"}
+        | _same("tracked_user_id"),
     ),
-    Rollup(
-        "usage_day_latency",
-        _TENANT | {"day": "d.day"} | _KIND | {"latency_bucket": "d.latency_bucket"},
-        by_kind=True,
-        measures=("events",),
-        where="WHERE d.latency_bucket IS NOT NULL AND k.kind IN ('total', 'model', 'feature')",
-    ),
+    Rollup("usage_day_latency", "latencies", _same(*_TENANT) | _KIND | _same("latency_bucket"), _LATENCY_KINDS),
 )
+
+
+def _stage(name: str) -> str:
+    keys, measures, where = _STAGES[name]
+    sums = ", ".join(f"sum({measure}) AS {measure}" for measure in measures)
+    columns = ", ".join(keys)
+    return f"{name} AS MATERIALIZED (SELECT {columns}, {sums} FROM deltas {where} GROUP BY {columns})"  # noqa: S608
 
 
 def _fold_statement(source: str) -> str:
     """One statement that takes the delta rows of `source` into every rollup and raises the revisions."""
     upserts = ",\n".join(f"r{n} AS ({rollup.upsert})" for n, rollup in enumerate(ROLLUPS))
-    return f"""WITH d AS ({source}),
+    return f"""WITH deltas AS ({source}),
+{", ".join(_stage(name) for name in _STAGES)},
 {upserts},
 revised AS (
-    INSERT INTO usage_revision SELECT DISTINCT organization_id, 1 FROM d
+    INSERT INTO usage_revision SELECT DISTINCT organization_id, 1 FROM users
     ON CONFLICT (organization_id) DO UPDATE SET revision = usage_revision.revision + 1
 )
-SELECT count(*) FROM d"""  # noqa: S608
+SELECT count(*) FROM deltas"""  # noqa: S608
 
 
 FOLD = _fold_statement("DELETE FROM usage_delta RETURNING *")
