@@ -18,6 +18,8 @@ Header = tuple[bytes, bytes]
 READ_SECONDS = 10.0
 """A body that takes longer than this to arrive is given up."""
 
+CLOSE: tuple[Header, ...] = ((b"connection", b"close"),)
+
 _encode = msgspec.json.encode
 
 
@@ -109,32 +111,41 @@ async def _read(receive: Receive, limit: int, gunzip: "_Gunzip | None") -> bytes
 
 
 class _Gunzip:
-    """Unpacks gzip, never by more than one byte beyond the limit: a bomb costs nothing."""
+    """Unpacks gzip, of one member or several, never by more than one byte beyond the limit: a bomb costs nothing."""
 
     def __init__(self, limit: int) -> None:
-        self._decompress = zlib.decompressobj(wbits=31)
+        self._limit = limit
+        self._received = 0
         self._left = limit + 1
+        self._member = zlib.decompressobj(wbits=31)
 
     def feed(self, chunk: bytes) -> bytes:
-        if not chunk:
-            return b""
-        try:
-            unpacked = self._decompress.decompress(chunk, max(self._left, 1))
-        except zlib.error:
-            raise HttpError(400, "bad_encoding", "the body is not valid gzip") from None
-        self._left -= len(unpacked)
-        return unpacked
+        self._received += len(chunk)
+        if self._received > self._limit:
+            raise too_large(self._limit)
+        unpacked: list[bytes] = []
+        while chunk and self._left > 0:
+            if self._member.eof:
+                self._member = zlib.decompressobj(wbits=31)
+            try:
+                part = self._member.decompress(chunk, self._left)
+            except zlib.error:
+                raise HttpError(400, "bad_encoding", "the body is not valid gzip") from None
+            self._left -= len(part)
+            unpacked.append(part)
+            chunk = self._member.unused_data
+        return b"".join(unpacked)
 
     @property
     def complete(self) -> bool:
-        return self._decompress.eof
+        return self._member.eof
 
 
 def too_large(limit: int) -> HttpError:
     """413, closing the connection: the rest of the body is not read."""
     size = f"{limit // 1024} KiB" if limit < 1024 * 1024 else f"{limit // 1024 // 1024} MiB"
     message = f"the body is larger than {size} (after decompression)"
-    return HttpError(413, "too_large", message, headers=[(b"connection", b"close")])
+    return HttpError(413, "too_large", message, headers=CLOSE)
 
 
 def check_content_type(scope: Scope, accepted: Sequence[str]) -> str:

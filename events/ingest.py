@@ -4,21 +4,23 @@
 bodies of the wire contract.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
+import psycopg
 
-from events import http, keys, schema
+from events import http, keys, rejections, schema
 from events.http import HttpError, Receive, Scope, Send
 from events.keys import KeyRecord
 from events.models.event import Flag
 from events.rejections import Rejection
 from events.runtime import Runtime
-from events.schema import IncomingEvent, InvalidEvent, MalformedBody
+from events.schema import IncomingEvent, InvalidEvent, MalformedBody, TooManyEvents
 from events.writer import Row, Unavailable, now
 from pricing import costs, provider_usage
 from pricing.costs import Usage
@@ -30,6 +32,7 @@ BATCH_PATH = "/api/events/batch"
 MAX_EVENT_BYTES = 256 * 1024
 MAX_BATCH_BYTES = 5 * 1024 * 1024
 MAX_BATCH_EVENTS = 1_000
+KEY_SECONDS = 3.0
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 FLAGS = {flag.label: flag.value for flag in Flag}
@@ -59,7 +62,9 @@ class IngestApp:
             self._record(call, error)
             await http.answer_error(send, error)
         except http.Disconnected:
-            logger.info("a caller of %s went away before its body was complete", call.path)
+            # Somebody who only framed the body wrongly is still there to read this.
+            gone = HttpError(400, "incomplete_body", "the body ended before it was complete", headers=http.CLOSE)
+            await http.answer_error(send, gone)
         except Exception:
             failure = HttpError(503, "internal", "the event could not be taken; send it again", headers=_RETRY)
             logger.exception("request %s failed", failure.request_id)
@@ -74,9 +79,10 @@ class IngestApp:
         if not keys.is_well_formed(key):
             raise _unauthorized("this is not an API key of FluxGate: its form or its checksum is wrong")
         try:
-            record = await self._runtime.keys.find(key)
-        except Exception:
-            logger.exception("the key could not be looked up")
+            async with asyncio.timeout(KEY_SECONDS):
+                record = await self._runtime.keys.find(key)
+        except (psycopg.Error, OSError) as error:
+            logger.warning("a key could not be looked up: %s", str(error).strip().partition("\n")[0])
             raise _unavailable() from None
         if record is None:
             raise _unauthorized("there is no such API key")
@@ -102,11 +108,11 @@ class IngestApp:
         media_type = http.check_content_type(call.scope, [JSON, NDJSON])
         call.body = await http.read_body(call.scope, call.receive, MAX_BATCH_BYTES)
         try:
-            bodies = schema.split_batch(call.body, ndjson=media_type == NDJSON)
+            bodies = schema.split_batch(call.body, MAX_BATCH_EVENTS, ndjson=media_type == NDJSON)
         except (InvalidEvent, MalformedBody) as error:
             raise _refused(error) from None
-        if len(bodies) > MAX_BATCH_EVENTS:
-            raise HttpError(413, "too_large", f"{len(bodies)} events in one batch; at most {MAX_BATCH_EVENTS}")
+        except TooManyEvents:
+            raise HttpError(413, "too_large", f"a batch holds at most {MAX_BATCH_EVENTS} events") from None
         header_key = _idempotency_header(call.scope)
         results: list[Row | HttpError] = []
         for number, body in enumerate(bodies):
@@ -153,18 +159,19 @@ class IngestApp:
             raise _unavailable() from None
 
     def _record(self, call: "_Call", error: HttpError) -> None:
-        """List the refusal for people; outages are not the caller's doing and stand in the log instead."""
-        if error.status < 500:
+        """List the refusal for people. Outages are not the caller's doing and stand in the log; wrong paths and methods
+        without a key are any stranger's."""
+        if error.status < 500 and error.status not in (404, 405):
             self._runtime.rejections.add(
                 Rejection(
                     at=call.at,
-                    endpoint=call.path[:50],
+                    endpoint=call.path,
                     http_status=error.status,
                     error_type=error.type,
                     message=error.message,
                     organization_id=call.organization_id,
                     key_prefix=call.key_prefix,
-                    body=call.body,
+                    body=call.body[: rejections.READ_BYTES],
                 )
             )
 
@@ -205,6 +212,9 @@ def _refused(error: InvalidEvent | MalformedBody) -> HttpError:
 
 def _key_of(scope: Scope) -> str:
     """The key from either header; '' when there is none, or when two different ones contradict each other."""
+    sent = [value for name, value in scope["headers"] if name in (b"authorization", b"x-api-key")]
+    if len(sent) > 2:
+        return ""
     kind, _, bearer = http.header(scope, b"authorization").partition(" ")
     bearer = bearer.strip() if kind.lower() == "bearer" else ""
     api_key = http.header(scope, b"x-api-key")
@@ -226,6 +236,11 @@ def _parsed(body: bytes, at: datetime, idempotency_key: str | None) -> IncomingE
         event = schema.parse_event(body, int(at.timestamp() * 1000), provider_usage.read)
     except (InvalidEvent, MalformedBody) as error:
         raise _refused(error) from None
+    except Exception as error:
+        # A fault of ours, but one of this body: sent again, it would fail again.
+        failure = HttpError(422, "unreadable_event", "the event could not be read")
+        logger.exception("request %s: a body could not be read", failure.request_id)
+        raise failure from error
     if idempotency_key is not None and event.idempotency_key is None:
         return msgspec.structs.replace(event, idempotency_key=idempotency_key)
     return event
@@ -236,7 +251,7 @@ def _answer(row: Row) -> dict[str, Any]:
     assert row.created_at is not None
     return {
         "id": f"evt_{row.answer_id.hex}",
-        "createdAt": row.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "createdAt": row.created_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "cost": None if row.answer_cost is None else _json_number(row.answer_cost),
         "status": "SUCCESS",
     }

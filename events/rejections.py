@@ -13,6 +13,8 @@ from psycopg import AsyncConnection
 KEPT_PER_ORGANIZATION = 500
 MAX_WAITING = 1_000
 EXCERPT_CHARACTERS = 2_048
+READ_BYTES = 2 * EXCERPT_CHARACTERS
+"""How much of a body is kept until it is listed: enough for the excerpt."""
 
 logger = logging.getLogger("fluxgate.rejections")
 _SECRETS = re.compile(
@@ -36,8 +38,12 @@ class Rejection:
     @property
     def excerpt(self) -> str:
         """The beginning of the body, with what looks like a secret taken out and without U+0000."""
-        text = self.body[: 2 * EXCERPT_CHARACTERS].decode(errors="replace").replace("\x00", "�")
-        return _SECRETS.sub("[removed]", text)[:EXCERPT_CHARACTERS]
+        return _listed(self.body[:READ_BYTES].decode(errors="replace"), EXCERPT_CHARACTERS)
+
+
+def _listed(text: str, most: int) -> str:
+    """Text that may be stored and shown: secrets and U+0000 taken out, cut to `most` characters."""
+    return _SECRETS.sub("[removed]", text.replace("\x00", "�"))[:most]
 
 
 class RejectionLog:
@@ -69,24 +75,26 @@ class RejectionLog:
                 """INSERT INTO rejected_call
 (organization_id, at, endpoint, http_status, error_type, message, key_prefix, excerpt)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
-                [
-                    (
-                        r.organization_id,
-                        r.at,
-                        r.endpoint,
-                        r.http_status,
-                        r.error_type,
-                        r.message[:1000],
-                        r.key_prefix,
-                        r.excerpt,
-                    )
-                    for r in batch
-                ],
+                [_row(rejection) for rejection in batch],
             )
-            await cursor.execute(
-                """DELETE FROM rejected_call WHERE id IN (
-    SELECT id FROM (
-        SELECT id, row_number() OVER (PARTITION BY organization_id ORDER BY id DESC) AS place FROM rejected_call
-    ) AS placed WHERE place > %s)""",
-                [KEPT_PER_ORGANIZATION],
-            )
+            for organization in sorted({rejection.organization_id or 0 for rejection in batch}):
+                # The newest ones stay; whoever prunes at the same moment deletes the same rows.
+                await cursor.execute(
+                    """DELETE FROM rejected_call WHERE id IN (
+    SELECT id FROM rejected_call WHERE coalesce(organization_id, 0) = %s ORDER BY id DESC OFFSET %s
+    FOR UPDATE SKIP LOCKED)""",
+                    [organization, KEPT_PER_ORGANIZATION],
+                )
+
+
+def _row(rejection: Rejection) -> tuple[Any, ...]:
+    return (
+        rejection.organization_id,
+        rejection.at,
+        _listed(rejection.endpoint, 50),
+        rejection.http_status,
+        rejection.error_type,
+        _listed(rejection.message, 1000),
+        rejection.key_prefix,
+        rejection.excerpt,
+    )

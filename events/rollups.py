@@ -81,6 +81,8 @@ class Rollup:
     stage: str
     keys: dict[str, str]
     kinds: str = ""
+    conflict_target: str = ""
+    """The columns of its unique index, where those are not the keys as they are."""
 
     @property
     def upsert(self) -> str:
@@ -91,18 +93,19 @@ class Rollup:
         return f"""INSERT INTO {self.table} ({", ".join((*self.keys, *measures))})
 SELECT {", ".join(self.keys.values())}, {sums} FROM {self.stage} d {self.kinds}
 GROUP BY {", ".join(str(n + 1) for n in range(len(self.keys)))}
-ON CONFLICT ({", ".join(self.keys)}) DO UPDATE SET {added}"""  # noqa: S608  built from constants of this module
+ON CONFLICT ({self.conflict_target or ", ".join(self.keys)}) DO UPDATE SET {added}"""  # noqa: S608  built from constants of this module
 
 
 def _same(*names: str) -> dict[str, str]:
     return {name: f"d.{name}" for name in names}
 
 
+_CELL_TARGET = "organization_id, environment, day, status, service_tier, label_digest(feature, step, provider, model)"
 _KIND = {"kind": "k.kind", "value": "k.value", "provider": "k.provider"}
 ROLLUPS = (
     Rollup("usage_hour", "cells", _same("organization_id", "environment", "hour") | _KIND, _KINDS),
     Rollup("usage_day", "cells", _same(*_TENANT) | _KIND, _KINDS),
-    Rollup("usage_day_cell", "cells", _same(*_TENANT, *_CELL)),
+    Rollup("usage_day_cell", "cells", _same(*_TENANT, *_CELL), conflict_target=_CELL_TARGET),
     Rollup("usage_day_user", "users", _same(*_TENANT, "tracked_user_id")),
     Rollup(
         "usage_month_user",
@@ -135,11 +138,15 @@ revised AS (
 SELECT count(*) FROM deltas"""  # noqa: S608
 
 
-FOLD = _fold_statement("DELETE FROM usage_delta RETURNING *")
+FOLD_ROWS = 50_000
+"""How many deltas one statement takes: it must end well within the role's statement timeout."""
+FOLD = _fold_statement(
+    f"DELETE FROM usage_delta WHERE ctid = ANY (ARRAY(SELECT ctid FROM usage_delta LIMIT {FOLD_ROWS})) RETURNING *"  # noqa: S608
+)
 
 
 async def fold(connection: AsyncConnection[Any]) -> int:
-    """Move all committed deltas into the rollups; returns how many. Returns 0 when another process is at it."""
+    """Move up to FOLD_ROWS deltas into the rollups; returns how many. Returns 0 when another process is at it."""
     async with connection.transaction():
         cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [FOLD_LOCK])
         if not (await cursor.fetchone() or [False])[0]:
@@ -149,11 +156,15 @@ async def fold(connection: AsyncConnection[Any]) -> int:
 
 
 def fold_now() -> int:
-    """The same through Django's connection, waiting for a folder that is at work: for commands and tests."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [FOLD_LOCK])
-        cursor.execute(FOLD)
-        return int(cursor.fetchone()[0])
+    """Move all deltas, through Django's connection, waiting for a folder that is at work: for commands and tests."""
+    total, folded = 0, FOLD_ROWS
+    while folded == FOLD_ROWS:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [FOLD_LOCK])
+            cursor.execute(FOLD)
+            folded = int(cursor.fetchone()[0])
+        total += folded
+    return total
 
 
 # The expression of each delta column over the event table `e`, for rebuilding and for the audit.

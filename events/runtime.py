@@ -37,7 +37,13 @@ class Runtime:
     def __init__(self) -> None:
         conninfo = database_conninfo()
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
-            conninfo, min_size=1, max_size=4, open=False, timeout=3, max_idle=300, kwargs={"autocommit": True}
+            conninfo,
+            min_size=1,
+            max_size=4,
+            open=False,
+            timeout=3,
+            max_idle=300,
+            kwargs={"autocommit": True, "options": "-c statement_timeout=30000 -c lock_timeout=5000"},
         )
         self.keys = KeyRing(self._load_key)
         self.rejections = RejectionLog()
@@ -77,8 +83,9 @@ class Runtime:
         try:
             async with self._pool.connection() as connection:
                 await self.rejections.flush(connection)
-        except psycopg.Error as error:
-            logger.warning("refused calls were not listed: %s", error)
+        except Exception as error:
+            # The list is for people; losing some of it must not end the task that writes it.
+            logger.warning("refused calls were not listed: %s", type(error).__name__)
 
     async def is_ready(self) -> dict[str, bool]:
         """What `/readyz` answers: the database takes statements, its schema is current, prices are loaded."""
@@ -113,7 +120,8 @@ class Runtime:
 
     async def _fold(self) -> None:
         async with self._pool.connection() as connection:
-            await rollups.fold(connection)
+            while await rollups.fold(connection) == rollups.FOLD_ROWS:
+                pass
 
     async def _refresh_catalog(self) -> None:
         self.catalog = await sync_to_async(_current_catalog)(self.catalog)
@@ -138,7 +146,9 @@ async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
             failing = False
         except Exception as error:
             if not failing:
-                logger.warning("%s failed, will go on trying: %r", getattr(work, "__name__", work), error)
+                # The first line alone: details quote rows, and rows hold customers' values.
+                reason = str(error).strip().partition("\n")[0]
+                logger.warning("%s failed, will go on trying: %s", getattr(work, "__name__", work), reason)
             failing = True
         await asyncio.sleep(min(seconds, 5.0) if failing else seconds)
 

@@ -7,6 +7,7 @@ types are applied one by one to the generic value, so that the answer names ever
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -37,6 +38,10 @@ class InvalidEvent(Exception):
 
 class MalformedBody(Exception):
     """The body is not JSON text in UTF-8, or nested too deep to be read. Answered with 400."""
+
+
+class TooManyEvents(Exception):
+    """A batch holds more events than it may. Answered with 413."""
 
 
 class IncomingUser(Struct, frozen=True, gc=False):
@@ -109,14 +114,18 @@ def parse_event(body: bytes, now_ms: int, read_usage: UsageReader | None = None)
     return _Reading(event, known, now_ms, read_usage).result()
 
 
-def split_batch(body: bytes, ndjson: bool) -> list[bytes]:
+def split_batch(body: bytes, most: int, *, ndjson: bool) -> list[bytes]:
     """The events of a batch body, each as bytes of its own: `{"events": […]}`, or one JSON text a line.
 
-    Raises MalformedBody where the whole cannot be read, InvalidEvent where `events` is missing or not a list.
+    Raises MalformedBody where the whole cannot be read, InvalidEvent where `events` is missing or not a list, and
+    TooManyEvents beyond `most`.
     """
     wire_json.check_utf8(body, MalformedBody)
     if ndjson:
-        return [line for line in body.splitlines() if line.strip()]
+        lines = [line for line in body.split(b"\n", 2 * most) if line.strip()]
+        if len(lines) > most:
+            raise TooManyEvents
+        return lines
     try:
         envelope = msgspec.json.decode(body, type=dict[str, Raw])
     except msgspec.ValidationError:
@@ -126,9 +135,12 @@ def split_batch(body: bytes, ndjson: bool) -> list[bytes]:
     if "events" not in envelope:
         raise InvalidEvent([FieldError("events", "is required: a list of events")])
     try:
-        return [bytes(event) for event in _decode_list(envelope["events"])]
+        events = _decode_list(envelope["events"])
     except msgspec.ValidationError:
         raise InvalidEvent([FieldError("events", "must be a list of events")]) from None
+    if len(events) > most:
+        raise TooManyEvents
+    return [bytes(event) for event in events]
 
 
 def _known_metadata(event: wire.Event) -> wire.Metadata:
@@ -235,6 +247,10 @@ class _Reading:
         except (ValueError, RecursionError) as error:
             self._refuse("usage.providerUsage", str(error))
             return zeros
+        for name, value in read.items():
+            if not 0 <= value <= wire.MAX_COUNT:
+                self._refuse("usage.providerUsage", f"{name} must be from 0 to {wire.MAX_COUNT}")
+                return zeros
         for field in msgspec.structs.fields(wire.Usage)[:6]:
             value = getattr(usage, field.name)
             if value not in (UNSET, None) and value != read[field.name]:
@@ -281,10 +297,9 @@ class _Reading:
 
     def _user(self) -> IncomingUser | None:
         user = self.known.user
-        if user is None or user == "":
-            return None
-        if isinstance(user, str):
-            return IncomingUser(self._label(user))
+        if user is None or isinstance(user, str):
+            # Products send a blank id for somebody who is not signed in.
+            return IncomingUser(self._label(user)) if user and user.strip() else None
         if not user.id.strip():
             self._refuse("metadata.user.id", "must not be empty")
         return IncomingUser(
@@ -300,9 +315,10 @@ class _Reading:
         if text in (b"", b"null"):
             return None
         if wire_json.NUMBER.fullmatch(text) and len(text) <= 100:
-            amount = Decimal(text.decode())
-            if 0 <= amount <= MAX_MONTHLY_REVENUE_USD:
-                return amount.quantize(Decimal("0.000001"))
+            with suppress(ArithmeticError):
+                amount = Decimal(text.decode())
+                if 0 <= amount <= MAX_MONTHLY_REVENUE_USD:
+                    return amount.quantize(Decimal("0.000001"))
         self._refuse("metadata.user.monthlyRevenue", f"must be a number of USD from 0 to {MAX_MONTHLY_REVENUE_USD}")
         return None
 

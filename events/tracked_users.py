@@ -82,7 +82,10 @@ WHERE (organization_id, external_id) IN (SELECT * FROM unnest(%s::bigint[], %s::
 
 
 async def _describe(connection: AsyncConnection[Any], rows: Sequence["Row"]) -> None:
-    """Write the fields that were sent, unless a newer event has described the user already."""
+    """Write the fields that were sent, unless a newer event has described the user already.
+
+    Where nothing but the time is new, it is noted once a minute, so that busy users are not written with every event.
+    """
     newest: dict[int, tuple[datetime, str | None, str | None, str | None]] = {}
     for row in rows:
         user, user_id = row.event.user, row.tracked_user_id
@@ -100,8 +103,9 @@ async def _describe(connection: AsyncConnection[Any], rows: Sequence["Row"]) -> 
         """UPDATE tracked_user AS u SET described_at = n.at, name = coalesce(n.name, u.name),
 email = coalesce(n.email, u.email), image = coalesce(n.image, u.image)
 FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[]) AS n (id, at, name, email, image)
-WHERE u.id = n.id AND coalesce(u.described_at <= n.at, true) AND (u.name, u.email, u.image)
-IS DISTINCT FROM (coalesce(n.name, u.name), coalesce(n.email, u.email), coalesce(n.image, u.image))""",
+WHERE u.id = n.id AND coalesce(u.described_at <= n.at, true) AND (
+    coalesce(u.described_at < n.at - interval '1 minute', true) OR (u.name, u.email, u.image)
+    IS DISTINCT FROM (coalesce(n.name, u.name), coalesce(n.email, u.email), coalesce(n.image, u.image)))""",
         [list(newest), *(list(column) for column in columns)],
     )
 
@@ -110,22 +114,31 @@ async def _store_revenue(connection: AsyncConnection[Any], rows: Iterable["Row"]
     """Add a change to the history where an event's revenue differs from the one in force at its time."""
     changes: dict[tuple[int, datetime], Decimal] = {}
     last: dict[int, Decimal] = {}
+    first: set[tuple[int, datetime]] = set()
     for row in rows:
         user, user_id = row.event.user, row.tracked_user_id
         assert user is not None
         assert user_id is not None
         amount = user.monthly_revenue_usd
         if amount is not None and last.get(user_id) != amount:
+            if user_id not in last:
+                first.add((user_id, _at(row)))
             last[user_id] = changes[user_id, _at(row)] = amount
     if changes:
         await connection.execute(
             """INSERT INTO revenue_change (tracked_user_id, effective_at, monthly_revenue_usd)
-SELECT n.id, n.at, n.amount FROM unnest(%s::bigint[], %s::timestamptz[], %s::numeric[]) AS n (id, at, amount)
-WHERE n.amount IS DISTINCT FROM (
+SELECT n.id, n.at, n.amount
+FROM unnest(%s::bigint[], %s::timestamptz[], %s::numeric[], %s::boolean[]) AS n (id, at, amount, is_first)
+WHERE NOT n.is_first OR n.amount IS DISTINCT FROM (
     SELECT r.monthly_revenue_usd FROM revenue_change r
     WHERE r.tracked_user_id = n.id AND r.effective_at <= n.at ORDER BY r.effective_at DESC LIMIT 1)
 ON CONFLICT (tracked_user_id, effective_at) DO UPDATE SET monthly_revenue_usd = excluded.monthly_revenue_usd""",
-            [[key[0] for key in changes], [key[1] for key in changes], list(changes.values())],
+            [
+                [key[0] for key in changes],
+                [key[1] for key in changes],
+                list(changes.values()),
+                [key in first for key in changes],
+            ],
         )
 
 

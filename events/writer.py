@@ -34,6 +34,8 @@ GIVE_UP_SECONDS = 4.0
 """The published SDK aborts after 5 seconds: by then it must have an answer."""
 
 
+GRACE_SECONDS = 0.3
+"""Time for a commit that has begun to be told as what it is."""
 RETRIED = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, OSError)
 """Errors of the connection or of the moment, not of the rows."""
 
@@ -113,7 +115,11 @@ class Writer:
         self._waiting_rows += len(rows)
         self._wake.set()
         # Whoever disconnects after sending its body is stored all the same.
-        await asyncio.shield(submission.done)
+        try:
+            async with asyncio.timeout_at(submission.deadline + GRACE_SECONDS):
+                await asyncio.shield(submission.done)
+        except TimeoutError:
+            raise Unavailable from None
 
     async def run(self) -> None:
         """Commit what is submitted until `stop`, then what still waits."""
@@ -155,7 +161,7 @@ class Writer:
         give_ids([row for submission in batch for row in submission.rows])
         while batch:
             try:
-                async with asyncio.timeout_at(max(submission.deadline for submission in batch)):
+                async with asyncio.timeout_at(min(submission.deadline for submission in batch)):
                     await self._commit([row for submission in batch for row in submission.rows])
             except RETRIED as error:
                 logger.warning("commit failed, trying again: %s", str(error).strip().partition("\n")[0])
@@ -188,7 +194,8 @@ class Writer:
             await self._accept_stored(connection, waiting)
             await self._commit_halves(waiting, "its id is taken")
         except (psycopg.DataError, psycopg.IntegrityError, psycopg.NotSupportedError) as error:
-            await self._commit_halves(waiting, str(error))
+            # The message alone: details quote the row, and rows hold customers' values.
+            await self._commit_halves(waiting, error.diag.message_primary or type(error).__name__)
 
     async def _commit_halves(self, rows: list[Row], problem: str) -> None:
         if len(rows) > 1:

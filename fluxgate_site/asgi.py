@@ -7,6 +7,7 @@ for its commit should hold no thread at all.
 import os
 from collections.abc import MutableMapping
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 from a2wsgi import WSGIMiddleware
 
@@ -14,11 +15,13 @@ from fluxgate_site import child_process
 from fluxgate_site.wsgi import application as django_wsgi
 
 # After the line above: the settings must be there before models are imported.
-from events.http import HttpError, Receive, Scope, Send, answer, answer_error  # isort: skip
+from events.http import CLOSE, Disconnected, HttpError, Receive, Scope, Send, answer, answer_error, read_body  # isort: skip
 from events.ingest import IngestApp  # isort: skip
 from events.runtime import Runtime  # isort: skip
 
 PAGE_THREADS = 6
+MAX_PAGE_BODY_BYTES = 1024 * 1024
+ASCII = "".join(map(chr, range(128)))
 
 
 class Application:
@@ -40,7 +43,20 @@ class Application:
             elif path in ("/healthz", "/readyz"):
                 await self._health(scope, send)
             else:
-                await self._pages(scope, _as_coroutine(receive), send)  # type: ignore[arg-type]
+                await self._page(scope, receive, send)
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request to Django once its body is there: a slow caller must not hold a thread."""
+        try:
+            body = await read_body(scope, receive, MAX_PAGE_BODY_BYTES)
+        except HttpError as error:
+            await answer_error(send, error)
+        except Disconnected:
+            await answer_error(send, HttpError(400, "incomplete_body", "the body ended early", headers=CLOSE))
+        else:
+            # WSGI knows ASCII only here; browsers send nothing else, others do.
+            scope["query_string"] = quote_from_bytes(scope["query_string"], safe=ASCII).encode()
+            await self._pages(scope, _replay(body), send)  # type: ignore[arg-type]
 
     async def _health(self, scope: Scope, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
@@ -65,13 +81,13 @@ class Application:
                 return
 
 
-def _as_coroutine(receive: Receive) -> Receive:
-    """granian's `receive` returns an awaitable of its own; a2wsgi wants a coroutine, to wait for it from a thread."""
+def _replay(body: bytes) -> Receive:
+    """A `receive` that has the whole body at once."""
 
-    async def received() -> MutableMapping[str, Any]:
-        return await receive()
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
 
-    return received
+    return receive
 
 
 if serve_pid := os.environ.get("FLUXGATE_SERVE_PID"):

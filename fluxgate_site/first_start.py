@@ -48,6 +48,9 @@ def _migrate(say: Say) -> None:
     if plan:
         say(f"Applying {len(plan)} migrations")
         call_command("migrate", database="owner", interactive=False, verbosity=0)
+    with connections["default"].cursor() as cursor:
+        # Before the first event can come: after a long stop it would go to the default partition, and stay there.
+        cursor.execute("SELECT ensure_event_partitions(now()::date, (now() + interval '3 months')::date)")
 
 
 def _import_prices(say: Say) -> None:

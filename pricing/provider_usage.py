@@ -4,12 +4,13 @@ The counters come out as the wire contract means them: the prompt with its cache
 """
 
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from pricing.importers.provider_names import PROVIDER_NAMES
 
 _FLAVOR_NAMES = {("anthropic", "messages"): "default", ("aws", "converse"): "default", ("aws", "messages"): "anthropic"}
+MAX_NAME_CHARACTERS = 255
 _COUNTERS = {
     "input_tokens": "input_tokens",
     "output_tokens": "output_tokens",
@@ -24,16 +25,29 @@ def read(provider: str, api_flavor: str, usage: Mapping[str, Any]) -> dict[str, 
     """Counters by their names in `pricing.costs.Usage`. Raises ValueError with a sentence for the sender."""
     if not provider:
         raise ValueError("needs usage.provider beside it, to know how to read it")
-    name = _canonical(provider)
+    name = _canonical(provider[:MAX_NAME_CHARACTERS])
     roots = _roots(name)
     if not roots:
-        raise ValueError(f"cannot be read for the provider {provider!r}; send the counters instead")
+        raise ValueError(f"cannot be read for the provider {name!r}; send the counters instead")
     flavor = _flavor(name, api_flavor, usage, roots)
     wrapped: Any = dict(usage)
     for part in reversed(roots[flavor]):
         wrapped = {part: wrapped}
-    _, found = _provider(name).extract_usage(wrapped, api_flavor=flavor)
-    return {ours: int(getattr(found, theirs, None) or 0) for theirs, ours in _COUNTERS.items()}
+    try:
+        _, found = _provider(name).extract_usage(wrapped, api_flavor=flavor)
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ValueError(f"is not what {name} sends: {error}") from error
+    return {ours: _whole(theirs, getattr(found, theirs, None)) for theirs, ours in _COUNTERS.items()}
+
+
+def _whole(name: str, value: Any) -> int:
+    if value is None:
+        return 0
+    if value != int(value):
+        raise ValueError(f"{name} must be an integer, got {value}")
+    return int(value)
 
 
 def _flavor(name: str, sent: str, usage: Mapping[str, Any], roots: Mapping[str, Any]) -> str:
@@ -53,7 +67,7 @@ def _canonical(provider: str) -> str:
     return next((known for known, others in PROVIDER_NAMES.items() if name == known or name in others), name)
 
 
-@cache
+@lru_cache(maxsize=256)
 def _roots(name: str) -> dict[str, tuple[str, ...]]:
     """Where each flavor's usage object stands in a response; empty for a provider without rules."""
     try:

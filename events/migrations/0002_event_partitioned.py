@@ -73,10 +73,11 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN (lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid;
 """
 
-# SECURITY DEFINER: the application's role owns nothing, yet months must be created ahead while it runs.
+# SECURITY DEFINER: the application's role owns nothing, yet months must be created ahead while it runs. A table is made
+# and then attached: CREATE … PARTITION OF would lock out every writer behind any long reader, such as a dump.
 EVENT_PARTITIONS = """
 CREATE FUNCTION ensure_event_partitions(first_month date, last_month date) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '1s' AS $$
 DECLARE
     month date := date_trunc('month', first_month)::date;
     partition_name text;
@@ -86,8 +87,9 @@ BEGIN
     WHILE month <= last_month LOOP
         partition_name := 'event_' || to_char(month, 'YYYYMM');
         IF to_regclass(partition_name) IS NULL THEN
+            EXECUTE format('CREATE TABLE %I (LIKE event INCLUDING ALL)', partition_name);
             EXECUTE format(
-                'CREATE TABLE %I PARTITION OF event FOR VALUES FROM (%L) TO (%L)',
+                'ALTER TABLE event ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
                 partition_name,
                 event_id_floor(month::timestamp AT TIME ZONE 'UTC'),
                 event_id_floor((month + interval '1 month')::timestamp AT TIME ZONE 'UTC'));

@@ -62,9 +62,17 @@ CREATE TABLE usage_day_cell (
     organization_id bigint NOT NULL, environment smallint NOT NULL, day date NOT NULL,
     feature text NOT NULL, step text NOT NULL, provider text NOT NULL, model text NOT NULL,
     status smallint NOT NULL, service_tier smallint NOT NULL,
-    {MEASURES},
-    PRIMARY KEY (organization_id, environment, day, feature, step, provider, model, status, service_tier)
+    {MEASURES}
 );
+-- Four labels of 255 characters exceed what an index row holds, so one digest stands for them. The lengths keep apart
+-- what would read the same when joined. Immutable in truth: the database's encoding is UTF-8.
+CREATE FUNCTION label_digest(feature text, step text, provider text, model text) RETURNS bytea
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT sha256(convert_to(concat_ws(
+        ':', length(feature), feature, length(step), step, length(provider), provider, model), 'UTF8'))
+$$;
+CREATE UNIQUE INDEX usage_day_cell_key ON usage_day_cell
+    (organization_id, environment, day, status, service_tier, label_digest(feature, step, provider, model));
 CREATE TABLE usage_day_user (
     organization_id bigint NOT NULL, environment smallint NOT NULL, day date NOT NULL, tracked_user_id bigint NOT NULL,
     {MEASURES},
@@ -128,6 +136,7 @@ DROP VIEW usage_day_latency_now, usage_month_user_now, usage_day_user_now, usage
     usage_hour_now, usage_delta_kind;
 DROP TABLE usage_revision, usage_day_latency, usage_month_user, usage_day_user, usage_day_cell, usage_day, usage_hour,
     usage_delta;
+DROP FUNCTION label_digest(text, text, text, text);
 """
 
 

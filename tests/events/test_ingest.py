@@ -186,6 +186,10 @@ def test_gzip_is_read_and_a_bomb_is_not(ingest: Ingest) -> None:
     bomb = gzip.compress(b" " * 50_000_000)
     response = ingest.post("/api/events", bomb, headers={"content-encoding": "gzip"})
     assert response.status == 413
+    two = gzip.compress(json.dumps(event()).encode()[:50]) + gzip.compress(json.dumps(event()).encode()[50:])
+    assert ingest.post("/api/events", two, headers={"content-encoding": "gzip"}, chunk=11).status == 200
+    trailing = gzip.compress(b"{}") + b"x" * 300_000
+    assert ingest.post("/api/events", trailing, headers={"content-encoding": "gzip"}).status in (400, 413)
     torn = gzip.compress(json.dumps(event()).encode())[:-9]
     assert ingest.post("/api/events", torn, headers={"content-encoding": "gzip"}).status == 400
     assert ingest.post("/api/events", b"no gzip", headers={"content-encoding": "gzip"}).status == 400
@@ -266,6 +270,37 @@ def test_the_provider_s_own_usage_is_read_and_kept(ingest: Ingest) -> None:
     assert (stored.input_tokens, stored.cached_tokens, stored.cache_write_tokens) == (160, 100, 50)
     assert (stored.cache_write_1h_tokens, stored.output_tokens) == (30, 5)
     assert (stored.provider_usage, stored.api_flavor) == (own, "messages")
+
+
+@pytest.mark.parametrize(
+    ("usage", "message"),
+    [
+        ({"prompt_tokens": 2**60, "completion_tokens": 1}, "input_tokens must be from 0 to"),
+        ({"prompt_tokens": 1.5, "completion_tokens": 1}, "input_tokens must be an integer"),
+        ({"prompt_tokens": -1, "completion_tokens": 1}, "input_tokens"),
+        ({"prompt_tokens": "1", "completion_tokens": 1}, "prompt_tokens"),
+        ({}, "prompt_tokens"),
+    ],
+)
+def test_a_provider_s_usage_that_cannot_be_is_refused(ingest: Ingest, usage: dict[str, Any], message: str) -> None:
+    sent = {"provider": "openai", "model": "gpt-4o", "apiFlavor": "chat", "providerUsage": usage}
+    response = ingest.post("/api/events", {"usage": sent})
+    assert response.status == 422
+    assert message in response.field_errors["usage.providerUsage"]
+
+
+def test_what_a_library_cannot_read_is_refused_not_retried(ingest: Ingest) -> None:
+    own = {"promptTokenCount": 1, "candidatesTokenCount": 1, "promptTokensDetails": [{"modality": 1}]}
+    usage = {"provider": "google", "model": "gemini-2.5-pro", "providerUsage": own}
+    assert ingest.post("/api/events", {"usage": usage}).status in (200, 422)
+
+
+def test_a_key_in_the_path_is_not_kept(ingest: Ingest) -> None:
+    for path in (f"/api/events/{ingest.key}", "/api/events\x00"):
+        assert ingest.post(path, event()).status == 404
+    ingest.post("/api/events", event(inputTokens=-1))
+    ingest.flush_rejections()
+    assert RejectedCall.objects.count() == 1
 
 
 def test_the_same_key_stores_once_and_answers_the_same(ingest: Ingest) -> None:
@@ -364,6 +399,24 @@ def test_tracked_users_are_described_by_the_newest_event_and_only_by_what_it_sen
     assert (user.name, user.email) == ("Northwind Traders", "billing@northwind.example")
     history = RevenueChange.objects.order_by("effective_at").values_list("monthly_revenue_usd", flat=True)
     assert list(history) == [Decimal(49), Decimal("99.5")]
+
+
+def test_revenue_that_goes_up_and_back_within_one_commit_keeps_both_changes(ingest: Ingest) -> None:
+    def paying(amount: float, hours_ago: float) -> dict[str, Any]:
+        user = {"id": "u1", "monthlyRevenue": amount}
+        return event() | {"metadata": {"user": user, "timestamp": recent(hours=hours_ago)}}
+
+    ingest.post("/api/events", paying(49, 9))
+    ingest.post("/api/events/batch", {"events": [paying(59, 3), paying(49, 2)]})
+    history = RevenueChange.objects.order_by("effective_at").values_list("monthly_revenue_usd", flat=True)
+    assert list(history) == [49, 59, 49]
+
+
+def test_an_older_description_that_comes_late_changes_nothing(ingest: Ingest) -> None:
+    for name, hours_ago in (("A", 4), ("A", 1), ("B", 3)):
+        metadata = {"user": {"id": "u1", "name": name}, "timestamp": recent(hours=hours_ago)}
+        ingest.post("/api/events", event() | {"metadata": metadata})
+    assert TrackedUser.objects.get().name == "A"
 
 
 def test_new_users_in_one_commit_are_made_once(ingest: Ingest) -> None:

@@ -114,3 +114,21 @@ def test_another_organization_s_events_do_not_change_it(ingest: Ingest) -> None:
     before = rollups.revision(ingest.organization.id)
     ingest.post("/api/events", event(), key=make_key(other))
     assert rollups.revision(ingest.organization.id) == before
+
+
+def test_the_longest_labels_can_be_folded(ingest: Ingest) -> None:
+    labels = [chr(0x20000 + number) * 255 for number in range(4)]
+    sent = event(provider=labels[0], model=labels[1]) | {"metadata": {"feature": labels[2], "step": labels[3]}}
+    for _ in range(2):
+        assert ingest.post("/api/events", sent).status == 200
+        assert rollups.fold_now() == 1
+    assert rollups.audit() == []
+
+
+def test_labels_that_join_to_the_same_text_stay_apart(ingest: Ingest) -> None:
+    for feature, step in (("a:1", "b"), ("a", "1:b"), ("a:1:b", "")):
+        ingest.post("/api/events", event() | {"metadata": {"feature": feature, "step": step}})
+    rollups.fold_now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM usage_day_cell")
+        assert cursor.fetchone() == (3,)

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.schema import IncomingEvent, IncomingUser, InvalidEvent, MalformedBody, parse_event, split_batch
+from events.schema import (
+    IncomingEvent,
+    IncomingUser,
+    InvalidEvent,
+    MalformedBody,
+    TooManyEvents,
+    parse_event,
+    split_batch,
+)
 from events.wire import FieldError
 
 NOW_MS = 1_777_975_200_000  # 2026-05-05T10:00:00Z
@@ -136,6 +144,10 @@ REVENUE_WORDS = "must be a number of USD from 0 to 1000000000"
         ({"metadata": {"user": {"id": "u", "monthlyRevenue": "9"}}}, {"metadata.user.monthlyRevenue": REVENUE_WORDS}),
         ({"metadata": {"user": {"id": "u", "monthlyRevenue": -5}}}, {"metadata.user.monthlyRevenue": REVENUE_WORDS}),
         ({"metadata": {"user": {"id": "u", "monthlyRevenue": 1e30}}}, {"metadata.user.monthlyRevenue": REVENUE_WORDS}),
+        (
+            {"metadata": {"user": {"id": "u", "monthlyRevenue": 1e-300}}, "status": "?"},
+            {"status": STATUS_WORDS},
+        ),
         ({"metadata": {"user": {"id": "u", "monthlyRevenue": True}}}, {"metadata.user.monthlyRevenue": REVENUE_WORDS}),
         ({"metadata": {"timestamp": "yesterday"}}, {"metadata.timestamp": TIME_WORDS}),
         ({"metadata": {"timestamp": ""}}, {"metadata.timestamp": TIME_WORDS}),
@@ -188,6 +200,11 @@ def test_all_wrong_fields_are_named_at_once_types_and_values_alike() -> None:
         (
             b'{"usage": {"input_tokens": 1, "outputTokens": 1}}',
             {"usage.inputTokens": "is required: an integer, 0 or more"},
+        ),
+        (
+            b'{"usage": {"inputTokens": 1, "outputTokens": 1},'
+            b' "metadata": {"user": {"id": "u", "monthlyRevenue": 1e9999999999999999999}}}',
+            {"metadata.user.monthlyRevenue": REVENUE_WORDS},
         ),
         (b"[]", {"": "the body must be an object, got a list"}),
         (b"null", {"": "the body must be an object, got null"}),
@@ -360,13 +377,17 @@ def test_no_bytes_bring_anything_but_the_two_errors(raw: bytes) -> None:
 
 
 def test_a_batch_is_split_and_its_envelope_checked() -> None:
-    assert split_batch(b'{"events": [{"a": 1}, 5]}', ndjson=False) == [b'{"a": 1}', b"5"]
-    assert split_batch(b'{"a": 1}\n\n{"b": 2}\n', ndjson=True) == [b'{"a": 1}', b'{"b": 2}']
+    assert split_batch(b'{"events": [{"a": 1}, 5]}', 2, ndjson=False) == [b'{"a": 1}', b"5"]
+    assert split_batch(b'{"a": 1}\n\n{"b": 2}\n', 2, ndjson=True) == [b'{"a": 1}', b'{"b": 2}']
     for raw in (b"{}", b"[]", b'{"events": 5}'):
         with pytest.raises(InvalidEvent):
-            split_batch(raw, ndjson=False)
+            split_batch(raw, 2, ndjson=False)
     with pytest.raises(MalformedBody):
-        split_batch(b'{"events": [', ndjson=False)
+        split_batch(b'{"events": [', 2, ndjson=False)
+    with pytest.raises(TooManyEvents):
+        split_batch(b'{"events": [1, 2, 3]}', 2, ndjson=False)
+    with pytest.raises(TooManyEvents):
+        split_batch(b"1\n2\n3", 2, ndjson=True)
 
 
 def test_provider_usage_is_read_and_must_agree_with_counters() -> None:

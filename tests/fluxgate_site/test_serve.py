@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -45,6 +46,32 @@ def test_pages_are_sent_to_the_sign_in_and_carry_the_policy(server: RealServer) 
         policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
+
+
+def raw(server: RealServer, request: bytes) -> bytes:
+    """The status line that a request, byte for byte, is answered with."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(request)
+        return connection.recv(65_536).split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
+def test_bytes_beyond_ascii_in_a_query_are_no_fault(server: RealServer, encoding: str) -> None:
+    answer = raw(server, "GET /sign-in/?next=é HTTP/1.1\r\nHost: localhost\r\n\r\n".encode(encoding))
+    assert answer.split()[1] in (b"200", b"400")
+
+
+def test_callers_who_never_finish_their_form_keep_nobody_out(server: RealServer) -> None:
+    head = b"POST /sign-in/ HTTP/1.1\r\nHost: localhost\r\nCookie: csrftoken=" + b"a" * 32
+    head += b"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\nabc"
+    slow = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(40)]
+    try:
+        for connection in slow:
+            connection.sendall(head)
+        assert get(server, "/sign-in/")[0] == 200
+    finally:
+        for connection in slow:
+            connection.close()
 
 
 def test_a_second_server_on_the_same_data_is_refused_with_a_sentence(server: RealServer) -> None:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import Any
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -87,11 +87,12 @@ class Command(BaseCommand):
 
     def _announce(self, web: "subprocess.Popen[bytes]", lines: list[str]) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline and web.poll() is None:
-            if _is_ready():
-                self._say("\n".join(lines))
-                return
+        while not _is_ready() and web.poll() is None:
+            if time.monotonic() > deadline:
+                self._say(f"The server does not answer /readyz after {READY_SECONDS} seconds; see the messages above.")
+                break
             time.sleep(0.1)
+        self._say("\n".join(lines))
 
 
 def _stop(signal_number: int, frame: FrameType | None) -> None:
@@ -108,6 +109,8 @@ def _start_web() -> "subprocess.Popen[bytes]":
         *("--host", settings.HOST, "--port", str(settings.PORT)),
         *("--workers", str(settings.WORKERS), "--respawn-failed-workers", "--respawn-interval", "0.5"),
         *("--workers-kill-timeout", "15", "--backlog", "2048", "--log-level", "warning"),
+        # Idle connections are cheap, and must not keep others out.
+        *("--backpressure", "10000", "--http1-header-read-timeout", "10000", "--http1-buffer-size", "65536"),
     ]
     serve = os.getpid()
     environment = os.environ | {"FLUXGATE_SERVE_PID": str(serve)}
@@ -151,7 +154,8 @@ def _is_ready() -> bool:
     host = "127.0.0.1" if settings.HOST in ("0.0.0.0", "::", "") else settings.HOST  # noqa: S104
     host = f"[{host}]" if ":" in host else host
     try:
-        with urlopen(f"http://{host}:{settings.PORT}/readyz", timeout=2) as response:
+        # Never through a proxy that the environment names.
+        with build_opener(ProxyHandler({})).open(f"http://{host}:{settings.PORT}/readyz", timeout=2) as response:
             return bool(response.status == 200)
     except (URLError, OSError):
         return False
