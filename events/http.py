@@ -1,6 +1,5 @@
 """Just enough HTTP for the ingest paths: bounded reading of bodies, JSON answers, the wire contract's error bodies."""
 
-import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any
@@ -8,6 +7,7 @@ from uuid import uuid4
 
 import msgspec
 
+from events.deadlines import Deadlines
 from events.wire import FieldError
 
 Scope = MutableMapping[str, Any]
@@ -71,7 +71,7 @@ def header(scope: Scope, name: bytes) -> str:
     return ""
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limit: int, deadlines: Deadlines) -> bytes:
     """The body, unpacked if it was sent with gzip, refused as soon as it proves larger than `limit` bytes.
 
     Raises HttpError 400, 413 or 415, and Disconnected.
@@ -83,7 +83,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     if length.isdigit() and int(length[:20]) > limit:
         raise too_large(limit)
     try:
-        async with asyncio.timeout(READ_SECONDS):
+        with deadlines.within(READ_SECONDS):
             return await _read(receive, limit, _Gunzip(limit) if encoding == "gzip" else None)
     except TimeoutError:
         raise HttpError(400, "slow_body", f"the body did not arrive within {READ_SECONDS:.0f} seconds") from None

@@ -4,11 +4,9 @@
 bodies of the wire contract.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -79,7 +77,7 @@ class IngestApp:
         if not keys.is_well_formed(key):
             raise _unauthorized("this is not an API key of FluxGate: its form or its checksum is wrong")
         try:
-            async with asyncio.timeout(KEY_SECONDS):
+            with self._runtime.deadlines.within(KEY_SECONDS):
                 record = await self._runtime.keys.find(key)
         except (psycopg.Error, OSError) as error:
             logger.warning("a key could not be looked up: %s", str(error).strip().partition("\n")[0])
@@ -95,7 +93,7 @@ class IngestApp:
 
     async def _one(self, call: "_Call") -> None:
         http.check_content_type(call.scope, [JSON])
-        call.body = await http.read_body(call.scope, call.receive, MAX_EVENT_BYTES)
+        call.body = await http.read_body(call.scope, call.receive, MAX_EVENT_BYTES, self._runtime.deadlines)
         event = _parsed(call.body, call.at, _idempotency_header(call.scope))
         row = self._priced(event, call)
         await self._submit([row])
@@ -106,7 +104,7 @@ class IngestApp:
 
     async def _batch(self, call: "_Call") -> None:
         media_type = http.check_content_type(call.scope, [JSON, NDJSON])
-        call.body = await http.read_body(call.scope, call.receive, MAX_BATCH_BYTES)
+        call.body = await http.read_body(call.scope, call.receive, MAX_BATCH_BYTES, self._runtime.deadlines)
         try:
             bodies = schema.split_batch(call.body, MAX_BATCH_EVENTS, ndjson=media_type == NDJSON)
         except (InvalidEvent, MalformedBody) as error:
@@ -259,8 +257,8 @@ def _answer(row: Row) -> dict[str, Any]:
 
 def _json_number(picousd: int) -> msgspec.Raw:
     """USD as a JSON number with all its digits and no exponent: 5250000000 is 0.00525."""
-    text = format(Decimal(picousd).scaleb(-12), "f")
-    return msgspec.Raw((text.rstrip("0").rstrip(".") if "." in text else text).encode())
+    whole, fraction = divmod(picousd, 10**12)
+    return msgspec.Raw(f"{whole}.{fraction:012}".rstrip("0").rstrip(".").encode())
 
 
 def _batch_answer(results: list[Row | HttpError]) -> dict[str, Any]:

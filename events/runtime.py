@@ -12,6 +12,7 @@ from django.db import connection as django_connection
 from psycopg_pool import AsyncConnectionPool
 
 from events import maintenance, rollups
+from events.deadlines import Deadlines
 from events.keys import KeyRecord, KeyRing
 from events.rejections import RejectionLog
 from events.tracked_users import KnownUsers
@@ -45,9 +46,10 @@ class Runtime:
             max_idle=300,
             kwargs={"autocommit": True, "options": "-c statement_timeout=30000 -c lock_timeout=5000"},
         )
+        self.deadlines = Deadlines()
         self.keys = KeyRing(self._load_key)
         self.rejections = RejectionLog()
-        self.writer = Writer(conninfo, KnownUsers())
+        self.writer = Writer(conninfo, KnownUsers(), self.deadlines)
         self.catalog: Catalog | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._writing: asyncio.Task[None] | None = None
@@ -56,11 +58,12 @@ class Runtime:
         """Take events: open the pool, without waiting for the database, and start the writer."""
         await self._pool.open()
         self._writing = asyncio.create_task(self.writer.run())
+        self._tasks = [asyncio.create_task(self.deadlines.sweep())]
 
     async def start(self) -> None:
         """Open, and start the tasks that run beside: folding, prices, upkeep, the list of refused calls."""
         await self.open()
-        self._tasks = [
+        self._tasks += [
             asyncio.create_task(_every(FOLD_SECONDS, self._fold)),
             asyncio.create_task(_every(CATALOG_SECONDS, self._refresh_catalog)),
             asyncio.create_task(_every(MAINTENANCE_SECONDS, self._maintain)),

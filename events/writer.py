@@ -21,6 +21,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from events import copy_rows, tracked_users
+from events.deadlines import Deadlines
 from events.keys import KeyRecord
 from events.schema import IncomingEvent
 from pricing.costs import Cost, Usage
@@ -92,8 +93,9 @@ class _Submission:
 class Writer:
     """One per process. `submit` from any task; `run` is the task that commits."""
 
-    def __init__(self, conninfo: str, users: tracked_users.KnownUsers) -> None:
+    def __init__(self, conninfo: str, users: tracked_users.KnownUsers, deadlines: Deadlines) -> None:
         self._conninfo = conninfo
+        self._deadlines = deadlines
         self._users = users
         self._connection: AsyncConnection[Any] | None = None
         self._waiting: deque[_Submission] = deque()
@@ -116,7 +118,7 @@ class Writer:
         self._wake.set()
         # Whoever disconnects after sending its body is stored all the same.
         try:
-            async with asyncio.timeout_at(submission.deadline + GRACE_SECONDS):
+            with self._deadlines.within(GIVE_UP_SECONDS + GRACE_SECONDS):
                 await asyncio.shield(submission.done)
         except TimeoutError:
             raise Unavailable from None

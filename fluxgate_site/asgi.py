@@ -48,7 +48,7 @@ class Application:
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request to Django once its body is there: a slow caller must not hold a thread."""
         try:
-            body = await read_body(scope, receive, MAX_PAGE_BODY_BYTES)
+            body = await read_body(scope, receive, MAX_PAGE_BODY_BYTES, self._runtime.deadlines)
         except HttpError as error:
             await answer_error(send, error)
         except Disconnected:
