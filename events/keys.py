@@ -86,6 +86,13 @@ class KeyRing:
         self._known: OrderedDict[bytes, tuple[float, KeyRecord | None]] = OrderedDict()
         self._loading: dict[bytes, asyncio.Task[KeyRecord | None]] = {}
 
+    def known(self, key: str) -> KeyRecord | None:
+        """The record if it is in the cache and fresh, without waiting; None when `find` must be asked."""
+        found = self._known.get(digest(key))
+        if found is None or self._clock() - found[0] >= CACHE_SECONDS:
+            return None
+        return found[1]
+
     async def find(self, key: str) -> KeyRecord | None:
         """The record of a well-formed key, at most CACHE_SECONDS old; None for a key that does not exist."""
         sha256 = digest(key)

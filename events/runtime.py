@@ -1,6 +1,7 @@
 """What one server process holds: connections, key ring, catalog, writer, and the tasks that run beside them."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -127,7 +128,13 @@ class Runtime:
                 pass
 
     async def _refresh_catalog(self) -> None:
-        self.catalog = await sync_to_async(_current_catalog)(self.catalog)
+        catalog = await sync_to_async(_current_catalog)(self.catalog)
+        if catalog is not self.catalog:
+            self.catalog = catalog
+            # Tens of thousands of tuples that live until the next revision: the collector need not look at them again.
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
 
     async def _maintain(self) -> None:
         async with self._pool.connection() as connection:

@@ -116,10 +116,10 @@ class Writer:
         self._waiting.append(submission)
         self._waiting_rows += len(rows)
         self._wake.set()
-        # Whoever disconnects after sending its body is stored all the same.
+        # Whoever disconnects after sending its body is stored all the same: the rows are the writer's by now.
         try:
             with self._deadlines.within(GIVE_UP_SECONDS + GRACE_SECONDS):
-                await asyncio.shield(submission.done)
+                await submission.done
         except TimeoutError:
             raise Unavailable from None
 
@@ -178,7 +178,8 @@ class Writer:
                 return
             else:
                 for submission in batch:
-                    submission.done.set_result(None)
+                    if not submission.done.done():
+                        submission.done.set_result(None)
                 return
 
     async def _commit(self, rows: list[Row]) -> None:
