@@ -2,12 +2,15 @@
 
 import gzip
 import json
+import os
 import re
+import signal
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection, transaction
 
 from events import rollups
@@ -473,3 +476,27 @@ def test_a_table_locked_for_long_is_answered_in_time_with_503_and_nothing_stored
     assert Event.objects.count() == 1
     assert ingest.post("/api/events", event()).status == 200
     assert Event.objects.count() == 2
+
+
+@pytest.mark.skipif(settings.EMBEDDED_CLUSTER is None, reason="stops processes of the server, which must be ours")
+def test_a_database_that_hangs_is_answered_for_within_the_sdk_s_five_seconds(ingest: Ingest) -> None:
+    ingest.post("/api/events", event())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        backends = [row[0] for row in cursor.fetchall()]
+    asked_at = ingest.runner.get_loop().time()
+    try:
+        for pid in backends:
+            os.kill(pid, signal.SIGSTOP)
+        response = ingest.post("/api/events", event())
+        answered_at = ingest.runner.get_loop().time()
+    finally:
+        for pid in backends:
+            os.kill(pid, signal.SIGCONT)
+    assert response.status == 503
+    # Not a measurement: without a limit of its own the answer came after 14 seconds or never.
+    assert answered_at - asked_at < 10
+    assert ingest.post("/api/events", event()).status == 200
+    assert rollups.audit() == []
