@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from events.models.event import ServiceTier, Status
+from events.models.event import FINE_STATUSES, ServiceTier, Status
 from events.rollups import DELTA_COLUMNS, latency_bucket, local_day, local_hour
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ DELTA_COPY = f"COPY usage_delta ({', '.join(DELTA_COLUMNS)}) FROM STDIN"
 
 STATUS = {choice.label: choice.value for choice in Status}
 TIER = {choice.label: choice.value for choice in ServiceTier}
-FINE = frozenset({"SUCCESS", "MAX_TOKENS"})
-"""Statuses that do not count as errors: a full answer, and one that met its own limit."""
+FINE = frozenset(status.label for status in FINE_STATUSES)
 
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}

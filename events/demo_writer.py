@@ -13,10 +13,9 @@ from events.demo import DemoUser
 from events.keys import KeyRecord
 from events.models import ApiKey, Environment, Organization, RevenueChange, Scope, TrackedUser
 from events.schema import IncomingEvent
-from events.writer import Row, give_ids
-from pricing import catalog, costs
+from events.writer import Row, give_ids, priced_row
+from pricing import catalog
 from pricing.catalog import Catalog
-from pricing.costs import Usage
 
 CHUNK = 5_000
 
@@ -95,26 +94,9 @@ class _Writer:
         return Written(count, len(users), spend_picousd)
 
     def _row(self, event: IncomingEvent, user_ids: Mapping[str, int]) -> Row:
-        counters = Usage(
-            event.input_tokens,
-            event.output_tokens,
-            event.cached_tokens,
-            event.cache_write_tokens,
-            event.cache_write_1h_tokens,
-            event.reasoning_tokens,
-        )
-        usage, flags = costs.normalise(counters)
-        assert not flags, "the demo's counters are inclusive"
-        cost = self.catalog.price(
-            event.provider,
-            event.model,
-            event.occurred_at_ms,
-            usage,
-            tier=event.service_tier,
-            organization_id=self.key.organization_id,
-        )
         received_at = datetime.fromtimestamp(event.occurred_at_ms / 1000, UTC)
-        row = Row(event, self.key, usage, cost, self.catalog.revision, 0, received_at)
+        row = priced_row(event, self.key, self.catalog, received_at)
+        assert not row.flags, "there is nothing to mend in the demo's events"
         row.tracked_user_id = user_ids[event.user.external_id] if event.user else None
         return row
 

@@ -15,13 +15,11 @@ import psycopg
 from events import http, keys, rejections, schema
 from events.http import HttpError, Receive, Scope, Send
 from events.keys import KeyRecord
-from events.models.event import Flag
 from events.rejections import Rejection
 from events.runtime import Runtime
 from events.schema import IncomingEvent, InvalidEvent, MalformedBody, TooManyEvents
-from events.writer import Row, Unavailable, now
-from pricing import costs, provider_usage
-from pricing.costs import Usage
+from events.writer import Row, Unavailable, now, priced_row
+from pricing import provider_usage
 
 logger = logging.getLogger("fluxgate.ingest")
 
@@ -33,7 +31,6 @@ MAX_BATCH_EVENTS = 1_000
 KEY_SECONDS = 3.0
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
-FLAGS = {flag.label: flag.value for flag in Flag}
 
 
 class IngestApp:
@@ -132,26 +129,7 @@ class IngestApp:
         catalog = self._runtime.catalog
         if catalog is None or call.key is None:
             raise _unavailable()
-        usage, usage_flags = costs.normalise(
-            Usage(
-                event.input_tokens,
-                event.output_tokens,
-                event.cached_tokens,
-                event.cache_write_tokens,
-                event.cache_write_1h_tokens,
-                event.reasoning_tokens,
-            )
-        )
-        cost = catalog.price(
-            event.provider,
-            event.model,
-            event.occurred_at_ms,
-            usage,
-            tier=event.service_tier,
-            organization_id=call.key.organization_id,
-        )
-        flags = sum(FLAGS[flag] for flag in (*event.flags, *usage_flags))
-        return Row(event, call.key, usage, cost, catalog.revision, flags, call.at)
+        return priced_row(event, call.key, catalog, call.at)
 
     async def _submit(self, rows: list[Row]) -> None:
         try:

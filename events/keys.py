@@ -88,16 +88,14 @@ class KeyRing:
 
     def known(self, key: str) -> KeyRecord | None:
         """The record if it is in the cache and fresh, without waiting; None when `find` must be asked."""
-        found = self._known.get(digest(key))
-        if found is None or self._clock() - found[0] >= CACHE_SECONDS:
-            return None
-        return found[1]
+        found = self._fresh(digest(key))
+        return found[1] if found else None
 
     async def find(self, key: str) -> KeyRecord | None:
         """The record of a well-formed key, at most CACHE_SECONDS old; None for a key that does not exist."""
         sha256 = digest(key)
-        found = self._known.get(sha256)
-        if found is not None and self._clock() - found[0] < CACHE_SECONDS:
+        found = self._fresh(sha256)
+        if found is not None:
             return found[1]
         task = self._loading.get(sha256)
         if task is None:
@@ -105,6 +103,10 @@ class KeyRing:
             self._loading[sha256] = task
             task.add_done_callback(lambda _: self._loading.pop(sha256, None))
         return await asyncio.shield(task)
+
+    def _fresh(self, sha256: bytes) -> tuple[float, KeyRecord | None] | None:
+        found = self._known.get(sha256)
+        return found if found is not None and self._clock() - found[0] < CACHE_SECONDS else None
 
     async def _refresh(self, sha256: bytes) -> KeyRecord | None:
         asked_at = self._clock()

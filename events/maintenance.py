@@ -8,16 +8,13 @@ from django.db.migrations.loader import MigrationLoader
 from psycopg import AsyncConnection
 
 IDEMPOTENCY_DAYS = 35
-PARTITION_MONTHS_AHEAD = 3
+CREATE_MONTHS_AHEAD = "SELECT ensure_event_partitions(now()::date, (now() + interval '3 months')::date)"
 _PRUNE_ROWS = 10_000
 
 
 async def run(connection: AsyncConnection[Any]) -> None:
     """Everything that is due; safe to run at any time and by several processes at once."""
-    await connection.execute(
-        "SELECT ensure_event_partitions(now()::date, (now() + make_interval(months => %s))::date)",
-        [PARTITION_MONTHS_AHEAD],
-    )
+    await connection.execute(CREATE_MONTHS_AHEAD)
     removed = _PRUNE_ROWS
     while removed == _PRUNE_ROWS:
         cursor = await connection.execute(

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 from django.db import connection, transaction
 from psycopg import AsyncConnection
 
+from events.models.event import FINE_STATUSES
+
 LATENCY_GAMMA = 1.05
 """Each latency bucket is 5 % wider than the one before it."""
 _LOG_GAMMA = math.log(LATENCY_GAMMA)
@@ -179,7 +181,7 @@ _FROM_EVENT = {
     **{name: f"e.{name}" for name in ("feature", "step", "provider", "model", "status", "service_tier")},
     "latency_bucket": _EVENT_LATENCY,
     "events": "1::bigint",
-    "errors": "(e.status NOT IN (0, 3))::int::bigint",
+    "errors": f"(e.status NOT IN {tuple(status.value for status in FINE_STATUSES)})::int::bigint",
     "unpriced": "(e.cost_picousd IS NULL)::int::bigint",
     **{name: f"e.{name}" for name in MEASURES[3:8]},
     "cost_picousd": "coalesce(e.cost_picousd, 0)",

@@ -23,8 +23,10 @@ from psycopg import AsyncConnection
 from events import copy_rows, tracked_users
 from events.deadlines import Deadlines
 from events.keys import KeyRecord
+from events.models.event import Flag
 from events.schema import IncomingEvent
-from pricing.costs import Cost, Usage
+from pricing.catalog import Catalog
+from pricing.costs import Cost, Usage, normalise
 
 logger = logging.getLogger("fluxgate.writer")
 
@@ -39,6 +41,9 @@ GRACE_SECONDS = 0.3
 """Time for a commit that has begun to be told as what it is."""
 RETRIED = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, OSError)
 """Errors of the connection or of the moment, not of the rows."""
+
+
+FLAGS = {flag.label: flag.value for flag in Flag}
 
 
 class Unavailable(Exception):
@@ -81,6 +86,30 @@ class Row:
         """Answer as the first event under the same key was answered. After a lost reply that may be this very row."""
         self.answer_id, self.answer_cost, self.created_at = event_id, cost, created_at
         self.replayed = event_id != self.id
+
+
+def priced_row(event: IncomingEvent, key: KeyRecord, catalog: Catalog, received_at: datetime) -> Row:
+    """The event on its way: its counters normalised, priced at its own time, what was mended as flags."""
+    usage, usage_flags = normalise(
+        Usage(
+            event.input_tokens,
+            event.output_tokens,
+            event.cached_tokens,
+            event.cache_write_tokens,
+            event.cache_write_1h_tokens,
+            event.reasoning_tokens,
+        )
+    )
+    cost = catalog.price(
+        event.provider,
+        event.model,
+        event.occurred_at_ms,
+        usage,
+        tier=event.service_tier,
+        organization_id=key.organization_id,
+    )
+    flags = sum(FLAGS[flag] for flag in (*event.flags, *usage_flags))
+    return Row(event, key, usage, cost, catalog.revision, flags, received_at)
 
 
 @dataclass(slots=True)

@@ -42,6 +42,8 @@ def prepare(say: Say) -> list[str]:
 def _migrate(say: Say) -> None:
     from django.db.migrations.executor import MigrationExecutor
 
+    from events import maintenance
+
     connection = connections["owner"]
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
@@ -50,7 +52,7 @@ def _migrate(say: Say) -> None:
         call_command("migrate", database="owner", interactive=False, verbosity=0)
     with connections["default"].cursor() as cursor:
         # Before the first event can come: after a long stop it would go to the default partition, and stay there.
-        cursor.execute("SELECT ensure_event_partitions(now()::date, (now() + interval '3 months')::date)")
+        cursor.execute(maintenance.CREATE_MONTHS_AHEAD)
 
 
 def _import_prices(say: Say) -> None:

@@ -7,9 +7,10 @@ from uuid import UUID
 from dashboard.filters import Filters, picousd
 from dashboard.queries.reading import Sql
 from events.models import Environment, ServiceTier, Status
+from events.models.event import FINE_STATUSES
 
-FINE = (Status.SUCCESS.value, Status.MAX_TOKENS.value)
-"""Statuses that are no errors: a full answer, and one that met its own limit."""
+FINE = tuple(status.value for status in FINE_STATUSES)
+"""The statuses that are no errors, as they are stored."""
 PUBLIC_ID = re.compile(r"evt_([0-9a-f]{32})")
 
 _COLUMNS = {

@@ -20,6 +20,10 @@ class Status(models.IntegerChoices):
     MALFORMED_REQUEST = 6, "MALFORMED_REQUEST"
 
 
+FINE_STATUSES = (Status.SUCCESS, Status.MAX_TOKENS)
+"""Statuses that are no errors: a full answer, and one that met its own limit."""
+
+
 class ServiceTier(models.IntegerChoices):
     """The tier that served the call."""
 
