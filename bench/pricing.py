@@ -67,8 +67,9 @@ def catalog_in_memory() -> Catalog:
         1,
         Rows(
             {row.slug: ProviderEntry(row.slug, row.resells, None) for row in prices.providers},
-            dict(prices.provider_aliases),
+            {row.alias: row.provider for row in prices.provider_aliases},
             {provider: NameIndex.of(entries) for provider, entries in names.items()},
+            {},
             {number: ModelEntry(number, key[0], key[1], tuple(cards[key])) for key, number in ids.items()},
             policies,
         ),

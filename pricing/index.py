@@ -129,5 +129,6 @@ class Rows:
     providers: Mapping[str, ProviderEntry]
     provider_aliases: Mapping[str, str]
     names: Mapping[str, NameIndex]  # by provider
+    own_names: Mapping[tuple[int, str], NameIndex]  # by organization and provider
     models: Mapping[int, ModelEntry]
     policies: Mapping[tuple[str, str], tuple[PolicyEntry, ...]]  # by provider and tier, by precedence

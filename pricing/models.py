@@ -36,7 +36,10 @@ class PricingRevision(models.Model):
         RETRACTION = "retraction"
 
     created_at = models.DateTimeField()
-    author_id = models.BigIntegerField(null=True)
+    author_id = models.BigIntegerField(null=True)  # NULL: a command
+    organization_id = models.BigIntegerField(null=True)  # whose own prices it changed; NULL: everyone's
+    # A retraction names what it takes back, so that nothing is taken back twice.
+    retracts = models.OneToOneField("self", models.PROTECT, null=True, related_name="retraction")
     kind = models.CharField(max_length=16, choices=Kind)
     note = models.TextField()
     summary = models.JSONField()
@@ -74,10 +77,6 @@ class Provider(models.Model):
 
     slug = models.TextField(primary_key=True)
     name = models.TextField()
-    # Providers whose models it also offers at their standard list price, in order (Azure sells OpenAI's models).
-    resells = ArrayField(models.TextField(), default=list)
-    # Anchored regular expression of model names that are unmistakably its own; used when an event names no provider.
-    model_pattern = models.TextField(default="", blank=True)
 
     class Meta:
         db_table = "pricing_provider"
@@ -86,18 +85,52 @@ class Provider(models.Model):
         return self.slug
 
 
+class ProviderTerms(models.Model):
+    """What else a provider sells, and which model names are its own, as of one revision."""
+
+    provider = models.ForeignKey(Provider, models.PROTECT, related_name="terms")
+    # Providers whose models it also offers at their standard list price, in order (Azure sells OpenAI's models).
+    resells = ArrayField(models.TextField(), default=list)
+    # Anchored regular expression of model names that are unmistakably its own; used when an event names no provider.
+    model_pattern = models.TextField(default="", blank=True)
+    created_revision = models.ForeignKey(PricingRevision, models.PROTECT, related_name="+")
+    superseded_revision = models.ForeignKey(PricingRevision, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        db_table = "pricing_provider_terms"
+        constraints = [
+            models.UniqueConstraint(
+                name="pricing_provider_terms_open", fields=["provider"], condition=Q(superseded_revision__isnull=True)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.provider_id
+
+
 class ProviderAlias(models.Model):
     """Another spelling of a provider, in lower case."""
 
-    alias = models.TextField(primary_key=True)
+    alias = models.TextField()
     provider = models.ForeignKey(Provider, models.PROTECT, related_name="aliases")
+    layer = models.SmallIntegerField()
+    source_url = models.TextField()
+    created_revision = models.ForeignKey(PricingRevision, models.PROTECT, related_name="+")
+    superseded_revision = models.ForeignKey(PricingRevision, models.PROTECT, null=True, related_name="+")
 
     class Meta:
         db_table = "pricing_provider_alias"
         constraints = [
+            models.UniqueConstraint(
+                name="pricing_provider_alias_open",
+                fields=["alias", "layer"],
+                condition=Q(superseded_revision__isnull=True),
+            ),
             models.CheckConstraint(
                 name="pricing_provider_alias_lower_case", condition=Q(alias=models.functions.Lower("alias"))
-            )
+            ),
+            models.CheckConstraint(name="pricing_provider_alias_layer", condition=Q(layer__in=[10, 20, 30])),
+            models.CheckConstraint(name="pricing_provider_alias_source", condition=~Q(source_url="")),
         ]
 
     def __str__(self) -> str:
@@ -105,16 +138,19 @@ class ProviderAlias(models.Model):
 
 
 class PricedModel(models.Model):
-    """A model under the name that the catalog uses for it."""
+    """A model under the name that the catalog uses for it; one organization's own (a deployment) is nobody else's."""
 
     provider = models.ForeignKey(Provider, models.PROTECT, related_name="models")
     key = models.TextField()
+    organization_id = models.BigIntegerField(null=True)  # NULL: everyone
     # Set by the import that no longer listed the model; its names and rates stay, or history would lose its price.
     dropped_revision = models.ForeignKey(PricingRevision, models.PROTECT, null=True, related_name="+")
 
     class Meta:
         db_table = "pricing_model"
-        constraints = [models.UniqueConstraint(name="pricing_model_key", fields=["provider", "key"])]
+        constraints = [
+            models.UniqueConstraint("provider", "key", Coalesce("organization_id", Value(0)), name="pricing_model_key")
+        ]
 
     def __str__(self) -> str:
         return f"{self.provider_id}/{self.key}"
@@ -129,6 +165,7 @@ class ModelAlias(models.Model):
         PREFIX = "prefix"
 
     provider = models.ForeignKey(Provider, models.PROTECT, related_name="+")
+    organization_id = models.BigIntegerField(null=True)  # NULL: everyone
     alias = models.TextField()
     match = models.CharField(max_length=8, choices=Match)
     rank = models.IntegerField(default=0)  # regular expressions are tried in this order
@@ -136,6 +173,7 @@ class ModelAlias(models.Model):
     valid_from = models.DateTimeField(null=True)
     valid_to = models.DateTimeField(null=True)
     layer = models.SmallIntegerField()
+    source_url = models.TextField()
     created_revision = models.ForeignKey(PricingRevision, models.PROTECT, related_name="+")
     superseded_revision = models.ForeignKey(PricingRevision, models.PROTECT, null=True, related_name="+")
 
@@ -146,6 +184,7 @@ class ModelAlias(models.Model):
                 name="pricing_model_alias_match", condition=Q(match__in=["exact", "regex", "prefix"])
             ),
             models.CheckConstraint(name="pricing_model_alias_layer", condition=Q(layer__in=[10, 20, 30])),
+            models.CheckConstraint(name="pricing_model_alias_source", condition=~Q(source_url="")),
             # A pattern without both anchors also prices models that only resemble the intended one.
             models.CheckConstraint(
                 name="pricing_model_alias_anchored",
@@ -156,6 +195,7 @@ class ModelAlias(models.Model):
                 name="pricing_model_alias_no_overlap",
                 expressions=[
                     ("provider", RangeOperators.EQUAL),
+                    (Coalesce("organization_id", Value(0)), RangeOperators.EQUAL),
                     ("match", RangeOperators.EQUAL),
                     ("alias", RangeOperators.EQUAL),
                     ("layer", RangeOperators.EQUAL),

@@ -48,10 +48,11 @@ class Resolution:
 
 
 # What applies from one moment to the next: one answer, or answers by weekly window of which the last has no window.
-_Choices = tuple[tuple[WeeklyWindow | None, Resolution], ...]
-_Segment = Resolution | _Choices
+Choices = tuple[tuple[WeeklyWindow | None, Resolution], ...]
+_Segment = Resolution | Choices
 _Timeline = tuple[list[int], list[_Segment]]
-_Key = tuple[str, str, str, str, int | None]
+Key = tuple[str, str, str, str, int | None]
+"""Provider and model as sent, tier, region, organization: all that decides a price apart from the time."""
 
 _UNPRICED: Final[dict[Status, Cost]] = {
     status: Cost(None, status) for status in ("unpriced_provider", "unpriced_model", "unpriced_tier")
@@ -73,10 +74,10 @@ class Catalog:
     def __init__(self, revision: int, rows: Rows) -> None:
         self.revision = revision
         self._rows = rows
-        self._organizations = {
+        self._organizations = {organization_id for organization_id, _ in rows.own_names} | {
             entry.organization_id for model in rows.models.values() for entry in model.cards if entry.organization_id
         }
-        self._memo: dict[_Key, _Timeline] = {}
+        self._memo: dict[Key, _Timeline] = {}
         self._memo_lock = Lock()
 
     def resolve(
@@ -110,7 +111,25 @@ class Catalog:
         found = self.resolve(provider, model, at, tier, region, organization_id)
         return _UNPRICED[found.status] if found.card is None else cost_of(usage, found.card)
 
-    def _remember(self, key: _Key) -> _Timeline:
+    def provider_of(self, sent: str) -> str | None:
+        """The slug of the provider under any of its spellings."""
+        return self._provider(sent)
+
+    def changes(self, key: Key) -> list[int]:
+        """The moments at which the answer for this key may change, ascending, from SINCE_EVER on."""
+        return self._timeline_of(key)[0]
+
+    def choices(self, key: Key, at: int) -> Choices:
+        """What applies from the last change before `at` to the next: answers by weekly window, the last without one."""
+        starts, segments = self._timeline_of(key)
+        segment = segments[bisect_right(starts, at) - 1]
+        return ((None, segment),) if isinstance(segment, Resolution) else segment
+
+    def _timeline_of(self, key: Key) -> _Timeline:
+        own = key if key[4] in self._organizations else (*key[:4], None)
+        return self._memo.get(own) or self._remember(own)
+
+    def _remember(self, key: Key) -> _Timeline:
         timeline = self._timeline(*key)
         with self._memo_lock:
             if len(self._memo) >= MEMO_SIZE:
@@ -122,7 +141,7 @@ class Catalog:
         channel = self._channel(provider, model)
         if channel is None:
             return [SINCE_EVER], [Resolution("unpriced_provider")]
-        names = list(self._candidates(channel))
+        names = list(self._candidates(channel, organization_id))
         models = [self._rows.models[name.model_id] for name in names]
         policies = self._rows.policies.get((channel.provider, tier), ())
         validities = [
@@ -142,10 +161,11 @@ class Catalog:
         model = self._rows.models[name.model_id]
         return question.segment(model, "inferred_provider" if question.channel.inferred else name.match, at)
 
-    def _candidates(self, channel: _Channel) -> Iterator[NameEntry]:
-        """Matching names of the provider itself, then of those whose models it resells."""
-        for provider in (channel.provider, *self._rows.providers[channel.provider].resells):
-            index = self._rows.names.get(provider)
+    def _candidates(self, channel: _Channel, organization_id: int | None) -> Iterator[NameEntry]:
+        """Matching names: the organization's own, the provider's, then those of providers whose models it resells."""
+        sold = (channel.provider, *self._rows.providers[channel.provider].resells)
+        own = [self._rows.own_names.get((organization_id, provider)) for provider in sold] if organization_id else []
+        for index in (*own, *(self._rows.names.get(provider) for provider in sold)):
             if index is not None:
                 for name in channel.names:
                     yield from index.candidates(name)
@@ -177,7 +197,7 @@ class Catalog:
             channel
             for slug, provider in self._rows.providers.items()
             if provider.own_names and any(provider.own_names.match(name) for name in names)
-            if any(self._candidates(channel := _Channel(slug, names, inferred=True)))
+            if any(self._candidates(channel := _Channel(slug, names, inferred=True), None))
         ]
         return found[0] if len(found) == 1 else None
 

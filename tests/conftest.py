@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -13,7 +14,7 @@ from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
 
-from pricing.catalog import Catalog
+from pricing.catalog import Catalog, current_revision
 from pricing.catalog import load as load_catalog
 
 # pytest-xdist's controller runs no tests; its environment reaches the workers.
@@ -37,6 +38,17 @@ UNMANAGED_TABLES = (
     "usage_month_user",
     "usage_day_latency",
     "usage_revision",
+    "reprice_job",
+    "event_cost_history",
+    "procrastinate_jobs",
+    "procrastinate_workers",
+)
+REVISIONED_TABLES = (
+    "pricing_rate_card",
+    "pricing_model_alias",
+    "pricing_provider_alias",
+    "pricing_provider_terms",
+    "pricing_tier_policy",
 )
 
 
@@ -61,11 +73,11 @@ def django_db_setup(
 
     In place of pytest-django's own, which makes no database where no test has its mark: `committed_db` has none.
     """
-    from pricing.importers.store import import_genai_prices
+    from pricing.importers.store import import_all
 
     with django_db_blocker.unblock():
         databases = setup_databases(verbosity=0, interactive=False)
-        import_genai_prices()
+        import_all()
     yield
     with django_db_blocker.unblock():
         teardown_databases(databases, verbosity=0)
@@ -82,10 +94,40 @@ def catalog(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Catalo
 def committed_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """The database without a transaction around the test, for code that commits on connections of its own.
 
-    The tables of `events` are emptied afterwards; the price catalog stays, which Django's own flush would remove.
+    The tables of `events` are emptied afterwards; the price catalog stays as the session's set-up made it, which
+    Django's own flush would remove.
     """
     with django_db_blocker.unblock():
+        imported = current_revision()
         yield
         with connection.cursor() as cursor:
             cursor.execute(f"TRUNCATE {', '.join(UNMANAGED_TABLES)}, organization, person CASCADE")
+            if current_revision() != imported:
+                _forget_revisions_after(imported, cursor)
         connection.close()
+
+
+def _forget_revisions_after(revision: int, cursor: Any) -> None:
+    for table, parent, column in (
+        ("pricing_rate", "pricing_rate_card", "card_id"),
+        ("pricing_tier_factor", "pricing_tier_policy", "policy_id"),
+    ):
+        newer = f"SELECT id FROM {parent} WHERE created_revision_id > %s"
+        cursor.execute(f"DELETE FROM {table} WHERE {column} IN ({newer})", [revision])
+    for table in REVISIONED_TABLES:
+        cursor.execute(f"DELETE FROM {table} WHERE created_revision_id > %s", [revision])
+        cursor.execute(
+            f"UPDATE {table} SET superseded_revision_id = NULL WHERE superseded_revision_id > %s", [revision]
+        )
+    for statement in (
+        "UPDATE pricing_model SET dropped_revision_id = NULL WHERE dropped_revision_id > %s",
+        "DELETE FROM pricing_snapshot WHERE imported_revision_id > %s",
+        "UPDATE pricing_revision SET retracts_id = NULL WHERE id > %s",
+        "DELETE FROM pricing_revision WHERE id > %s",
+    ):
+        cursor.execute(statement, [revision])
+    cursor.execute(
+        """DELETE FROM pricing_model m WHERE NOT EXISTS (SELECT FROM pricing_model_alias WHERE model_id = m.id)
+    AND NOT EXISTS (SELECT FROM pricing_rate_card WHERE model_id = m.id);
+DELETE FROM pricing_provider p WHERE NOT EXISTS (SELECT FROM pricing_provider_terms WHERE provider_id = p.slug)"""
+    )

@@ -11,17 +11,19 @@ from pricing.importers.rows import (
     CardRow,
     DateBasis,
     FactorRow,
+    Layer,
     Match,
     ModelKey,
     PolicyRow,
+    ProviderAliasRow,
     ProviderRow,
     RateRow,
 )
 from pricing.models import (
     ModelAlias,
     PricedModel,
-    Provider,
     ProviderAlias,
+    ProviderTerms,
     Rate,
     RateCard,
     TierFactor,
@@ -29,15 +31,13 @@ from pricing.models import (
 )
 from pricing.windows import WeeklyWindow
 
-IMPORT_LAYER = RateCard.Layer.IMPORT
-
 
 @dataclass(frozen=True, slots=True)
 class CurrentCatalog:
-    """The open rows of the import layer by content, each with its primary key."""
+    """The open rows of one layer by content, each with its primary key; without those of single organizations."""
 
     providers: dict[str, ProviderRow]
-    provider_aliases: dict[str, str]
+    provider_aliases: dict[ProviderAliasRow, int]
     models: dict[ModelKey, int]
     dropped: frozenset[ModelKey]
     aliases: dict[AliasRow, int]
@@ -45,35 +45,40 @@ class CurrentCatalog:
     policies: dict[PolicyRow, int]
 
     @classmethod
-    def read(cls) -> "CurrentCatalog":
-        """Reads everything that an import may touch, in eight queries."""
-        models = {(model.provider_id, model.key): model for model in PricedModel.objects.all()}
+    def read(cls, layer: Layer = 10) -> "CurrentCatalog":
+        """Reads everything that an import into this layer may touch, in eight queries."""
+        shared = PricedModel.objects.filter(organization_id=None)
+        models = {(model.provider_id, model.key): model for model in shared}
         keys = {model.pk: key for key, model in models.items()}
+        terms = ProviderTerms.objects.filter(superseded_revision=None).select_related("provider")
+        aliases = ProviderAlias.objects.filter(superseded_revision=None, layer=layer)
         return cls(
             providers={
-                p.slug: ProviderRow(p.slug, p.name, tuple(p.resells), p.model_pattern) for p in Provider.objects.all()
+                row.provider_id: ProviderRow(row.provider_id, row.provider.name, tuple(row.resells), row.model_pattern)
+                for row in terms
             },
-            provider_aliases=dict(ProviderAlias.objects.values_list("alias", "provider_id")),
+            provider_aliases={ProviderAliasRow(row.alias, row.provider_id, row.source_url): row.pk for row in aliases},
             models={key: model.pk for key, model in models.items()},
             dropped=frozenset(key for key, model in models.items() if model.dropped_revision_id is not None),
-            aliases=_aliases(keys),
-            cards=_cards(keys),
-            policies=_policies(keys),
+            aliases=_aliases(keys, layer),
+            cards=_cards(keys, layer),
+            policies=_policies(keys, layer),
         )
 
 
-def _aliases(keys: dict[int, ModelKey]) -> dict[AliasRow, int]:
-    # A name that moved has closed rows for its past; only the row that still runs can differ from the source.
-    running = ModelAlias.objects.filter(superseded_revision=None, layer=IMPORT_LAYER, valid_to=None)
-    columns = running.values_list("pk", "provider_id", "match", "alias", "rank", "model_id")
+def _aliases(keys: dict[int, ModelKey], layer: Layer) -> dict[AliasRow, int]:
+    names = ModelAlias.objects.filter(superseded_revision=None, layer=layer, organization_id=None)
+    columns = names.values_list(
+        "pk", "provider_id", "match", "alias", "rank", "model_id", "source_url", "valid_from", "valid_to"
+    )
     return {
-        AliasRow(provider, cast(Match, match), alias, rank, keys[model]): pk
-        for pk, provider, match, alias, rank, model in columns
+        AliasRow(provider, cast(Match, match), alias, rank, keys[model], source, start, end): pk
+        for pk, provider, match, alias, rank, model, source, start, end in columns
     }
 
 
-def _cards(keys: dict[int, ModelKey]) -> dict[CardRow, int]:
-    cards = RateCard.objects.filter(superseded_revision=None, layer=IMPORT_LAYER)
+def _cards(keys: dict[int, ModelKey], layer: Layer) -> dict[CardRow, int]:
+    cards = RateCard.objects.filter(superseded_revision=None, layer=layer, organization_id=None)
     rates = _grouped(
         Rate.objects.filter(card__in=cards).values_list("card_id", "meter", "prompt_over", "usd_per_mtok"), RateRow
     )
@@ -94,8 +99,8 @@ def _cards(keys: dict[int, ModelKey]) -> dict[CardRow, int]:
     }
 
 
-def _policies(keys: dict[int, ModelKey]) -> dict[PolicyRow, int]:
-    policies = TierPolicy.objects.filter(superseded_revision=None, layer=IMPORT_LAYER)
+def _policies(keys: dict[int, ModelKey], layer: Layer) -> dict[PolicyRow, int]:
+    policies = TierPolicy.objects.filter(superseded_revision=None, layer=layer)
     columns = TierFactor.objects.filter(policy__in=policies).values_list("policy_id", "meter", "prompt_over", "factor")
     factors = _grouped(columns, FactorRow)
     return {

@@ -11,9 +11,10 @@ from genai_prices import types as genai
 
 from pricing.importers.genai_models import PricesOfModel, Skipped
 from pricing.importers.provider_names import PROVIDER_NAMES
-from pricing.importers.rows import AliasRow, Match, ModelKey, PriceList, ProviderRow
+from pricing.importers.rows import AliasRow, Match, ModelKey, PriceList, ProviderAliasRow, ProviderRow
 
 SOURCE = "genai-prices"
+LIBRARY_URL = "https://github.com/pydantic/genai-prices"
 
 
 def read_price_list(snapshot: data_snapshot.DataSnapshot | None = None) -> PriceList:
@@ -43,7 +44,7 @@ def read_price_list(snapshot: data_snapshot.DataSnapshot | None = None) -> Price
 
 
 def _source_url(provider: genai.Provider) -> str:
-    return (provider.pricing_urls or ["https://github.com/pydantic/genai-prices"])[0]
+    return (provider.pricing_urls or [LIBRARY_URL])[0]
 
 
 def _provider_row(provider: genai.Provider) -> ProviderRow:
@@ -51,10 +52,10 @@ def _provider_row(provider: genai.Provider) -> ProviderRow:
     return ProviderRow(provider.id, provider.name, tuple(provider.fallback_model_providers or ()), pattern)
 
 
-def _provider_aliases(slugs: set[str]) -> Iterator[tuple[str, str]]:
+def _provider_aliases(slugs: set[str]) -> Iterator[ProviderAliasRow]:
     for slug, names in PROVIDER_NAMES.items():
         if slug in slugs:
-            yield from ((name, slug) for name in names if name not in slugs)
+            yield from (ProviderAliasRow(name, slug, LIBRARY_URL) for name in names if name not in slugs)
 
 
 def _aliases(provider: genai.Provider) -> Iterator[AliasRow]:
@@ -65,7 +66,7 @@ def _aliases(provider: genai.Provider) -> Iterator[AliasRow]:
         for match, alias in _names(model.match):
             if (match, alias) not in seen:
                 seen.add((match, alias))
-                yield AliasRow(provider.id, match, alias, rank if match == "regex" else 0, key)
+                yield AliasRow(provider.id, match, alias, rank if match == "regex" else 0, key, LIBRARY_URL)
 
 
 def _names(clause: genai.MatchLogic) -> Iterator[tuple[Match, str]]:

@@ -1,6 +1,7 @@
 """A price list as frozen rows, whatever its source: what an importer yields and the store writes."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -11,6 +12,7 @@ from pricing.windows import WeeklyWindow
 Match = Literal["exact", "regex", "prefix"]
 DateBasis = Literal["documented", "observed", "assumed"]
 ModelKey = tuple[str, str]  # provider slug, model key
+Layer = Literal[10, 20]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,15 @@ class ProviderRow:
     model_pattern: str = ""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class ProviderAliasRow:
+    """Another spelling of a provider, in lower case."""
+
+    alias: str
+    provider: str
+    source_url: str
+
+
 @dataclass(frozen=True, slots=True)
 class AliasRow:
     """A model id as sent to a provider, in lower case; regular expressions are anchored and tried by rank."""
@@ -32,6 +43,9 @@ class AliasRow:
     alias: str
     rank: int
     model: ModelKey
+    source_url: str
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -90,9 +104,29 @@ class PriceList:
     version: str
     raw: bytes = field(repr=False)
     providers: tuple[ProviderRow, ...]
-    provider_aliases: tuple[tuple[str, str], ...]  # alias, slug
+    provider_aliases: tuple[ProviderAliasRow, ...]
     models: tuple[ModelKey, ...]
     aliases: tuple[AliasRow, ...]
     cards: tuple[CardRow, ...]
     policies: tuple[PolicyRow, ...]
     notes: tuple[str, ...] = ()
+    layer: Layer = 10
+    offered_since: tuple[tuple[str, Tier, datetime], ...] = ()  # provider, tier: no imported policy holds earlier
+
+    def not_before(self, offered_since: Iterable[tuple[str, Tier, datetime]]) -> "PriceList":
+        """The same list without prices for tiers at a time when their providers did not offer them yet."""
+        starts = {(provider, tier): at for provider, tier, at in offered_since}
+        return replace(
+            self,
+            policies=tuple(
+                replace(policy, valid_from=starts.get((policy.provider, policy.tier), policy.valid_from))
+                if policy.valid_from is None
+                else policy
+                for policy in self.policies
+            ),
+        )
+
+    @property
+    def is_correction(self) -> bool:
+        """Whether the list adds to the imported one: it drops no models, and says the whole history of its names."""
+        return self.layer == 20

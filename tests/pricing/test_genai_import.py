@@ -9,7 +9,7 @@ import pytest
 from genai_prices import data_snapshot
 from genai_prices import types as genai
 
-from pricing.importers.genai import read_price_list
+from pricing.importers.genai import LIBRARY_URL, read_price_list
 from pricing.importers.genai_models import PricesOfModel, Skipped
 from pricing.importers.rows import AliasRow, FactorRow, RateRow
 from pricing.windows import WeeklyWindow
@@ -153,7 +153,7 @@ def test_match_clauses_become_names() -> None:
     provider = genai.Provider("acme", "Acme", "https://acme.example", models=[info, second])
     found = read_price_list(data_snapshot.DataSnapshot([provider], from_auto_update=False))
     names = {alias.alias: alias for alias in found.aliases}
-    assert names["gpt-x"] == AliasRow("acme", "exact", "gpt-x", 0, ("acme", "m"))  # the first claim stays
+    assert names["gpt-x"] == AliasRow("acme", "exact", "gpt-x", 0, ("acme", "m"), LIBRARY_URL)  # the first claim stays
     assert names["gpt-x-"].match == "prefix"
     patterns = [re.compile(alias.alias) for alias in found.aliases if alias.match == "regex"]
     assert all(pattern.pattern[0] == "^" and pattern.pattern[-1] == "$" for pattern in patterns)
@@ -174,4 +174,4 @@ def test_the_installed_package_is_read_whole() -> None:
     assert len(found.models) > 2_000
     assert all(card.rates and card.source_url for card in found.cards)
     assert {card.tier for card in found.cards} == {"standard", "batch", "flex", "priority"}
-    assert {slug for _, slug in found.provider_aliases} <= {provider.slug for provider in found.providers}
+    assert {row.provider for row in found.provider_aliases} <= {provider.slug for provider in found.providers}

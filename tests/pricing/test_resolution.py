@@ -62,6 +62,7 @@ def catalog_of(
     *,
     names: Iterable[NameEntry] = (name("exact", "m"),),
     policies: Mapping[tuple[str, str], tuple[PolicyEntry, ...]] | None = None,
+    own_names: Mapping[tuple[int, str], NameIndex] | None = None,
 ) -> Catalog:
     models = {1: ModelEntry(1, "acme", "m", tuple(cards)), 2: ModelEntry(2, "acme", "other", (card(2),))}
     providers = {
@@ -71,7 +72,7 @@ def catalog_of(
     }
     routed = [NameEntry("exact", "acme/m", 0, 10, 2, ALWAYS)]
     indexes = {"acme": NameIndex.of(names), "router": NameIndex.of(routed)}
-    return Catalog(1, Rows(providers, {"acme-inc": "acme"}, indexes, models, policies or {}))
+    return Catalog(1, Rows(providers, {"acme-inc": "acme"}, indexes, own_names or {}, models, policies or {}))
 
 
 def card_id(catalog: Catalog, at: int = 0, **question: Any) -> int | None:
@@ -249,3 +250,12 @@ def test_price_is_the_cost_of_the_resolved_card_or_unknown() -> None:
     assert (cost.picousd, cost.status, cost.card_id) == (5000, "priced", 1)
     unknown = catalog.price("acme", "x", 0, Usage(2, 3))
     assert (unknown.picousd, unknown.status, unknown.card_id) == (None, "unpriced_model", None)
+
+
+def test_an_organizations_own_name_comes_before_everybodys_and_is_nobody_elses() -> None:
+    own = {(7, "acme"): NameIndex.of([NameEntry("exact", "m", 0, 30, 2, ALWAYS)])}
+    catalog = catalog_of([card(1)], own_names=own)
+    assert catalog.resolve("acme", "m", 0, organization_id=7).model == "other"
+    assert catalog.resolve("acme", "m", 0, organization_id=8).model == "m"
+    assert catalog.resolve("acme", "m", 0).model == "m"
+    assert catalog.resolve("shop", "m", 0, organization_id=7).model == "other"  # a reseller sells it under that name too

@@ -9,11 +9,12 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from pricing.catalog import Catalog, current_revision, epoch_ms, load
-from pricing.importers.rows import AliasRow, CardRow, PriceList, ProviderRow, RateRow
-from pricing.importers.store import import_genai_prices, import_price_list
+from pricing.importers.rows import AliasRow, CardRow, PriceList, ProviderAliasRow, ProviderRow, RateRow
+from pricing.importers.store import import_all, import_price_list
 from pricing.models import ModelAlias, PricingRevision, PricingSnapshot, Rate, RateCard, TierFactor, TierPolicy
 
 pytestmark = pytest.mark.django_db
+SOURCE = "https://acme.example"
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 LATER = datetime(2026, 12, 1, tzinfo=UTC)
 AT = epoch_ms(datetime(2026, 6, 1, tzinfo=UTC))
@@ -22,7 +23,7 @@ AFTER = epoch_ms(datetime(2027, 1, 1, tzinfo=UTC))
 
 def card(key: str, usd: str, start: datetime | None = None, end: datetime | None = None) -> CardRow:
     rates = (RateRow("input", 0, Decimal(usd)), RateRow("output", 0, Decimal(usd)))
-    return CardRow(("acme", key), "standard", start, end, None, "assumed", False, "https://acme.example", rates)
+    return CardRow(("acme", key), "standard", start, end, None, "assumed", False, SOURCE, rates)
 
 
 def price_list(version: str, cards: Sequence[CardRow], names: dict[str, str] | None = None) -> PriceList:
@@ -33,9 +34,9 @@ def price_list(version: str, cards: Sequence[CardRow], names: dict[str, str] | N
         version=version,
         raw=version.encode(),
         providers=(ProviderRow("acme", "Acme"),),
-        provider_aliases=(("acme-inc", "acme"),),
+        provider_aliases=(ProviderAliasRow("acme-inc", "acme", SOURCE),),
         models=keys,
-        aliases=tuple(AliasRow("acme", "exact", alias, 0, ("acme", key)) for alias, key in aliases.items()),
+        aliases=tuple(AliasRow("acme", "exact", alias, 0, ("acme", key), SOURCE) for alias, key in aliases.items()),
         cards=tuple(cards),
         policies=(),
     )
@@ -53,9 +54,9 @@ def test_importing_the_installed_package_again_changes_nothing(catalog: Catalog)
 
     before = counts()
     assert min(before) > 0
-    imported = import_genai_prices(now=LATER)
-    assert imported.revision is None
-    assert imported.difference.is_empty()
+    for imported in import_all(now=LATER):
+        assert imported.revision is None
+        assert imported.difference.is_empty()
     assert (counts(), current_revision()) == (before, catalog.revision)
 
 
