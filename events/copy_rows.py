@@ -47,6 +47,7 @@ EVENT_COLUMNS = (
     "api_flavor",
     "error_message",
     "provider_usage",
+    "region",
     "metadata",
 )
 EVENT_COPY = f"COPY event ({', '.join(EVENT_COLUMNS)}) FROM STDIN"
@@ -87,7 +88,7 @@ def _event_line(row: "Row") -> str:
         f"\t{_or_null(event.latency_ms)}\t{_or_null(event.streaming_duration_ms)}\t{_or_null(cost.picousd)}"
         f"\t{cost.status}\t{_or_null(cost.card_id)}\t{_or_null(cost.tier_policy_id)}\t{row.pricing_revision}\t{texts}"
         f"\t{_text_or_null(event.api_flavor)}\t{_text_or_null(event.error_message)}"
-        f"\t{_text_or_null(event.provider_usage)}\t{_text_or_null(event.metadata)}\n"
+        f"\t{_text_or_null(event.provider_usage)}\t{event.region}\t{_text_or_null(event.metadata)}\n"
     )
 
 

@@ -16,6 +16,7 @@ from events.schema import IncomingEvent
 from events.writer import Row, give_ids, priced_row
 from pricing import catalog
 from pricing.catalog import Catalog
+from pricing.publishing import hold_fence
 
 CHUNK = 5_000
 
@@ -63,9 +64,16 @@ def write(wanted: Demo, *, now: datetime, progress: Progress) -> Written | None:
         Organization.objects.select_for_update(no_key=True).get(pk=wanted.organization.pk)
         if is_written(wanted):
             return None
-        written = _Writer(wanted, now).write(progress)
+        writer = _Writer(wanted, now)
+        written = writer.write(progress)
+        if not hold_fence(writer.catalog.revision):
+            raise PricesChanged("the price catalog changed while the demo was written: nothing is kept, run it again")
     rollups.fold_now()
     return written
+
+
+class PricesChanged(Exception):
+    """A new revision of the catalog was published meanwhile."""
 
 
 class _Writer:

@@ -191,6 +191,25 @@ FROM event e JOIN organization o ON o.id = e.organization_id"""  # noqa: S608
 REBUILD = _fold_statement(EVENTS_AS_DELTA)
 
 
+def revaluation(source: str, *, old: str, new: str) -> str:
+    """INSERT of the deltas by which new costs of events differ from their old ones; nothing else of them changes.
+
+    `source` has the events' columns and is read as `e`; `old` and `new` are expressions over it, NULL for unpriced. The
+    latencies stay as they are, so these deltas have none.
+    """
+    keys = {name: expression for name, expression in _FROM_EVENT.items() if name in DIMENSIONS[:-1]}
+    measures = {
+        **{name: "0" for name in MEASURES},
+        "unpriced": f"sum(({new} IS NULL)::int - ({old} IS NULL)::int)",
+        "cost_picousd": f"sum(coalesce({new}, 0) - coalesce({old}, 0))",
+    }
+    return f"""INSERT INTO usage_delta ({", ".join((*keys, *measures))})
+SELECT {", ".join((*keys.values(), *measures.values()))}
+FROM {source} e JOIN organization o ON o.id = e.organization_id
+GROUP BY {", ".join(str(number + 1) for number in range(len(keys)))}
+HAVING {measures["unpriced"]} <> 0 OR {measures["cost_picousd"]} <> 0"""  # noqa: S608
+
+
 @contextmanager
 def _folder_stopped() -> Iterator[None]:
     """Hold the folder's lock outside of any transaction: a snapshot taken while waiting for it would be stale."""

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,9 +19,8 @@ from events.keys import KeyRecord, KeyRing
 from events.rejections import RejectionLog
 from events.tracked_users import KnownUsers
 from events.writer import Writer
+from pricing import catalog as price_catalog
 from pricing.catalog import Catalog
-from pricing.catalog import current_revision as current_pricing_revision
-from pricing.catalog import load as load_catalog
 
 logger = logging.getLogger("fluxgate.runtime")
 
@@ -50,7 +50,7 @@ class Runtime:
         self.deadlines = Deadlines()
         self.keys = KeyRing(self._load_key)
         self.rejections = RejectionLog()
-        self.writer = Writer(conninfo, KnownUsers(), self.deadlines)
+        self.writer = Writer(conninfo, KnownUsers(), self.deadlines, self._newest_catalog)
         self.catalog: Catalog | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._writing: asyncio.Task[None] | None = None
@@ -91,6 +91,10 @@ class Runtime:
             # The list is for people; losing some of it must not end the task that writes it.
             logger.warning("refused calls were not listed: %s", type(error).__name__)
 
+    def connection(self) -> AbstractAsyncContextManager[psycopg.AsyncConnection[Any]]:
+        """A connection of the pool, autocommit, for short reads."""
+        return self._pool.connection()
+
     async def is_ready(self) -> dict[str, bool]:
         """What `/readyz` answers: the database takes statements, its schema is current, prices are loaded."""
         ready = {"database": False, "migrations": False, "catalog": self.catalog is not None}
@@ -127,9 +131,14 @@ class Runtime:
             while await rollups.fold(connection) == rollups.FOLD_ROWS:
                 pass
 
+    async def _newest_catalog(self) -> Catalog:
+        await self._refresh_catalog()
+        assert self.catalog is not None
+        return self.catalog
+
     async def _refresh_catalog(self) -> None:
-        catalog = await sync_to_async(_current_catalog)(self.catalog)
-        if catalog is not self.catalog:
+        catalog = await sync_to_async(_current_catalog)()
+        if self.catalog is None or catalog.revision > self.catalog.revision:
             self.catalog = catalog
             # Tens of thousands of tuples that live until the next revision: the collector need not look at them again.
             gc.unfreeze()
@@ -163,12 +172,10 @@ async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(min(seconds, 5.0) if failing else seconds)
 
 
-def _current_catalog(known: Catalog | None) -> Catalog:
-    """The known catalog, or a newer one. In a thread of its own: it reads through the ORM."""
+def _current_catalog() -> Catalog:
+    """The newest catalog. In a thread of its own: it reads through the ORM."""
     try:
-        if known is not None and current_pricing_revision() == known.revision:
-            return known
-        return load_catalog()
+        return price_catalog.current()
     finally:
         django_connection.close_if_unusable_or_obsolete()
 

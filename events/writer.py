@@ -10,8 +10,8 @@ import hashlib
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +27,7 @@ from events.models.event import Flag
 from events.schema import IncomingEvent
 from pricing.catalog import Catalog
 from pricing.costs import Cost, Usage, normalise
+from pricing.publishing import FENCE_LOCK
 
 logger = logging.getLogger("fluxgate.writer")
 
@@ -44,6 +45,9 @@ RETRIED = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalErr
 
 
 FLAGS = {flag.label: flag.value for flag in Flag}
+
+
+UNPRICED = Cost(None, "unpriced_model")
 
 
 class Unavailable(Exception):
@@ -69,6 +73,20 @@ class Row:
     created_at: datetime | None = None
     replayed: bool = False
     error: str | None = None
+
+    def price(self, catalog: Catalog) -> None:
+        """Take the price that this revision of the catalog has for the call, at the call's own time."""
+        event = self.event
+        self.pricing_revision = catalog.revision
+        self.cost = catalog.price(
+            event.provider,
+            event.model,
+            event.occurred_at_ms,
+            self.usage,
+            event.service_tier,
+            event.region,
+            self.key.organization_id,
+        )
 
     @property
     def idempotency(self) -> tuple[int, UUID] | None:
@@ -100,16 +118,10 @@ def priced_row(event: IncomingEvent, key: KeyRecord, catalog: Catalog, received_
             event.reasoning_tokens,
         )
     )
-    cost = catalog.price(
-        event.provider,
-        event.model,
-        event.occurred_at_ms,
-        usage,
-        tier=event.service_tier,
-        organization_id=key.organization_id,
-    )
     flags = sum(FLAGS[flag] for flag in (*event.flags, *usage_flags))
-    return Row(event, key, usage, cost, catalog.revision, flags, received_at)
+    row = Row(event, key, usage, UNPRICED, 0, flags, received_at)
+    row.price(catalog)
+    return row
 
 
 @dataclass(slots=True)
@@ -119,12 +131,19 @@ class _Submission:
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
+CurrentCatalog = Callable[[], Awaitable[Catalog]]
+"""Answers with the newest published catalog."""
+
+
 class Writer:
     """One per process. `submit` from any task; `run` is the task that commits."""
 
-    def __init__(self, conninfo: str, users: tracked_users.KnownUsers, deadlines: Deadlines) -> None:
+    def __init__(
+        self, conninfo: str, users: tracked_users.KnownUsers, deadlines: Deadlines, newest_catalog: CurrentCatalog
+    ) -> None:
         self._conninfo = conninfo
         self._deadlines = deadlines
+        self._newest_catalog = newest_catalog
         self._users = users
         self._connection: AsyncConnection[Any] | None = None
         self._waiting: deque[_Submission] = deque()
@@ -220,7 +239,8 @@ class Writer:
         if not waiting:
             return
         try:
-            await self._transaction(connection, waiting)
+            while not await self._transaction(connection, waiting):
+                await self._price_anew(waiting)
         except psycopg.errors.UniqueViolation:
             # An earlier try whose connection was lost has committed after all.
             await self._accept_stored(connection, waiting)
@@ -250,9 +270,19 @@ class Writer:
             if row.id in stored:
                 row.accept_own()
 
-    async def _transaction(self, connection: AsyncConnection[Any], rows: list[Row]) -> None:
+    async def _price_anew(self, rows: list[Row]) -> None:
+        """A revision was published after the rows were priced, and nothing may be stored at an older one any more."""
+        catalog = await self._newest_catalog()
+        for row in rows:
+            row.price(catalog)
+
+    async def _transaction(self, connection: AsyncConnection[Any], rows: list[Row]) -> bool:
+        """Store the rows; False, and nothing is stored, when one of them was priced by an older revision."""
         self._in_doubt = True
-        async with connection.transaction():
+        async with _fenced(connection) as revision:
+            if any(row.pricing_revision < revision for row in rows):
+                self._in_doubt = False
+                return False
             fresh, repeated = await _claim_keys(connection, rows)
             answers = await _first_answers(connection, repeated)
             learned = await tracked_users.store(connection, fresh, self._users)
@@ -265,6 +295,7 @@ class Writer:
             row.accept_own()
         for row, answer in zip(repeated, answers, strict=True):
             row.accept(*answer)
+        return True
 
     async def _connected(self) -> AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
@@ -278,6 +309,30 @@ class Writer:
         if connection is not None:
             with suppress(psycopg.Error, OSError):
                 await connection.close()
+
+
+_BEGIN = f"""BEGIN; SELECT pg_advisory_xact_lock_shared({FENCE_LOCK});
+SELECT coalesce(max(id), 0) FROM pricing_revision"""  # noqa: S608
+
+
+@asynccontextmanager
+async def _fenced(connection: AsyncConnection[Any]) -> AsyncIterator[int]:
+    """A transaction with the revision of the catalog that is current, and stays so until its end.
+
+    One round trip for all of it: a connection's own `transaction()` would take two more for each commit.
+    """
+    async with connection.cursor() as cursor:
+        try:
+            await cursor.execute(_BEGIN)
+            while cursor.nextset():
+                pass
+            yield int((await cursor.fetchone() or [0])[0])
+        except BaseException:
+            if not connection.closed:
+                with suppress(psycopg.Error, OSError):
+                    await connection.rollback()
+            raise
+        await connection.commit()
 
 
 def give_ids(rows: Sequence[Row], random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> None:

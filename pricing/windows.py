@@ -1,8 +1,8 @@
 """Weekly windows: peak and off-peak hours of a price list. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -36,6 +36,19 @@ class WeeklyWindow:
         yesterday = (today - 2) % 7 + 1
         now = local.time()
         return any(self._covers_range(start, end, now, today, yesterday) for start, end in self.ranges)
+
+    def edges(self, start_ms: int, end_ms: int) -> Iterator[int]:
+        """The moments between the two at which the window may open or close, ascending."""
+        zone = ZoneInfo(self.tz)
+        day = datetime.fromtimestamp(start_ms / 1000, UTC).astimezone(zone).date() - timedelta(days=1)
+        last = datetime.fromtimestamp(end_ms / 1000, UTC).astimezone(zone).date()
+        times = sorted({time(), *(time.fromisoformat(text) for span in self.ranges for text in span)})
+        while day <= last:
+            for local in times:
+                edge = int(datetime.combine(day, local, zone).timestamp() * 1000)
+                if start_ms < edge < end_ms:
+                    yield edge
+            day += timedelta(days=1)
 
     def _covers_range(self, start: str, end: str, now: time, today: int, yesterday: int) -> bool:
         opens, closes = time.fromisoformat(start), time.fromisoformat(end)

@@ -42,6 +42,7 @@ class Call:
     provider_usage: str | None = None
     flags: int = 0
     rate_card_id: int | None = None
+    region: str = "global"
 
 
 def store_events(organization: Organization, calls: Iterable[Call]) -> list[UUID]:
@@ -94,6 +95,7 @@ def _incoming(call: Call) -> IncomingEvent:
         latency_ms=call.latency_ms,
         error_message=call.error_message,
         provider_usage=call.provider_usage,
+        region=call.region,
         metadata=call.metadata,
     )
 

@@ -85,6 +85,7 @@ class Event(models.Model):
     error_message = models.TextField(null=True)  # noqa: DJ001  NULL: the call reported no error text
     api_flavor = models.TextField(null=True)  # noqa: DJ001  NULL: the counters were sent, not read from a provider
     provider_usage = models.JSONField(null=True)
+    region = models.TextField(default="global")
     metadata = models.JSONField(null=True)
 
     class Meta:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connection
 
 from events import keys
 from events.ingest import IngestApp
@@ -122,3 +124,5 @@ def ingest(committed_db: None, catalog: Catalog) -> Iterator[Ingest]:
         runtime = runner.run(opened())
         yield Ingest(runner, runtime, key, organization)
         runner.run(runtime.stop())
+        # The thread in which a newer catalog was loaded keeps its connection.
+        runner.run(sync_to_async(lambda: connection.close())())
