@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct
 
-from events.wire import MAX_COUNT, FieldError, Metadata, Status, Usage, User
+from events.usage import COUNTERS, REQUIRED, required
+from events.wire import MAX_COUNT, FieldError, Metadata, PriceItem, Status, Usage, User
 
 _TYPE_WORDS: tuple[tuple[type, str], ...] = (
     (bool, "a boolean"),
@@ -35,19 +36,12 @@ def malformed(error: Exception) -> str:
     return f"the body is not valid JSON: {str(error).removeprefix('JSON is malformed: ')}"
 
 
-def type_errors(value: dict[str, Any]) -> Iterator[FieldError]:
+def event_errors(value: dict[str, Any]) -> Iterator[FieldError]:
     """Every field of an event whose type or range is wrong, or that is missing."""
+    yield from _usage_errors(value)
     usage = value.get("usage")
-    if isinstance(usage, dict):
-        yield from _struct_errors(Usage, usage, "usage.")
-        if usage.get("providerUsage") is None:
-            for name in ("inputTokens", "outputTokens"):
-                if name not in usage:
-                    yield FieldError(f"usage.{name}", "is required: an integer, 0 or more")
-    else:
-        yield FieldError(
-            "usage", "is required" if "usage" not in value else f"must be an object, got {word_for(usage)}"
-        )
+    if isinstance(usage, dict) and usage.get("providerUsage") is None:
+        yield from (required(word) for word in REQUIRED.values() if word not in usage)
     status = value.get("status")
     if isinstance(status, dict):
         yield from _struct_errors(Status, status, "status.")
@@ -61,6 +55,26 @@ def type_errors(value: dict[str, Any]) -> Iterator[FieldError]:
     key = value.get("idempotencyKey")
     if key is not None and not isinstance(key, str):
         yield FieldError("idempotencyKey", f"must be a string, got {word_for(key)}")
+
+
+def price_item_errors(value: dict[str, Any]) -> Iterator[FieldError]:
+    """Every field of a call to be priced whose type or range is wrong, or that is missing."""
+    yield from (error for error in _struct_errors(PriceItem, value, "") if error.field != "usage")
+    yield from _usage_errors(value)
+    usage = value.get("usage")
+    if isinstance(usage, dict) and usage.get("providerUsage") is None:
+        counted = any(usage.get(word) is not None for word in COUNTERS.values())
+        yield from (required(word) for word in REQUIRED.values() if counted and word not in usage)
+
+
+def _usage_errors(value: dict[str, Any]) -> Iterator[FieldError]:
+    usage = value.get("usage")
+    if isinstance(usage, dict):
+        yield from _struct_errors(Usage, usage, "usage.")
+    elif "usage" in value:
+        yield FieldError("usage", f"must be an object, got {word_for(usage)}")
+    else:
+        yield FieldError("usage", "is required")
 
 
 def _metadata_errors(metadata: dict[str, Any]) -> Iterator[FieldError]:

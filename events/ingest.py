@@ -1,9 +1,10 @@
 """The ingest endpoints, natively in ASGI: a Django view per event would cost four times as much.
 
-`POST /api/events` and `POST /api/events/batch`; every other path below `/api/` is answered here too, with the error
-bodies of the wire contract.
+`POST /api/events`, `POST /api/events/batch`, and `POST /api/v1/price`, which prices by the same catalog and records
+nothing; every other path below `/api/` is answered here too, with the error bodies of the wire contract.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -12,25 +13,32 @@ from typing import Any
 import msgspec
 import psycopg
 
-from events import http, keys, rejections, schema
+from events import http, keys, price, rejections, schema
 from events.http import HttpError, Receive, Scope, Send
 from events.keys import KeyRecord
+from events.price_sources import PriceSources, Sources
 from events.rejections import Rejection
 from events.runtime import Runtime
 from events.schema import IncomingEvent, InvalidEvent, MalformedBody, TooManyEvents
+from events.wire import FieldError
 from events.writer import Row, Unavailable, now, priced_row
 from pricing import provider_usage
+from pricing.catalog import Catalog
 
 logger = logging.getLogger("fluxgate.ingest")
 
 ONE_PATH = "/api/events"
 BATCH_PATH = "/api/events/batch"
+PRICE_PATH = "/api/v1/price"
 MAX_EVENT_BYTES = 256 * 1024
 MAX_BATCH_BYTES = 5 * 1024 * 1024
 MAX_BATCH_EVENTS = 1_000
-KEY_SECONDS = 3.0
+DATABASE_SECONDS = 3.0
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+WRITING = ("events:write",)
+# Prices are public but for the organization's own, which its programs that write events are told with every cost.
+PRICING = ("read", "events:write")
 
 
 class IngestApp:
@@ -38,20 +46,23 @@ class IngestApp:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._routes: dict[str, Callable[[_Call], Awaitable[None]]] = {
-            ONE_PATH: self._one,
-            BATCH_PATH: self._batch,
+        self._price_sources = PriceSources(runtime.connection)
+        self._routes: dict[str, tuple[Callable[[_Call], Awaitable[None]], tuple[str, ...]]] = {
+            ONE_PATH: (self._one, WRITING),
+            BATCH_PATH: (self._batch, WRITING),
+            PRICE_PATH: (self._price, PRICING),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = _Call(scope, receive, send, now())
         try:
-            handler = self._routes.get(call.path)
-            if handler is None:
+            route = self._routes.get(call.path)
+            if route is None:
                 raise HttpError(404, "not_found", f"there is no {call.path[:100]}; events go to /api/events")
             if scope["method"] != "POST":
                 raise HttpError(405, "method_not_allowed", "use POST", headers=[(b"allow", b"POST")])
-            call.key = await self._authorized(call, "events:write")
+            handler, scopes = route
+            call.key = await self._authorized(call, scopes)
             await handler(call)
         except HttpError as error:
             self._record(call, error)
@@ -61,12 +72,12 @@ class IngestApp:
             gone = HttpError(400, "incomplete_body", "the body ended before it was complete", headers=http.CLOSE)
             await http.answer_error(send, gone)
         except Exception:
-            failure = HttpError(503, "internal", "the event could not be taken; send it again", headers=_RETRY)
+            failure = HttpError(503, "internal", "the call could not be answered; send it again", headers=_RETRY)
             logger.exception("request %s failed", failure.request_id)
             await http.answer_error(send, failure)
 
-    async def _authorized(self, call: "_Call", scope_needed: str) -> KeyRecord:
-        """The key of the call, looked at before its body is. Raises HttpError 401, 403 or 503."""
+    async def _authorized(self, call: "_Call", scopes: tuple[str, ...]) -> KeyRecord:
+        """The key of the call, with one of the scopes, looked at before its body is. Raises HttpError 401, 403, 503."""
         key = _key_of(call.scope)
         if not key:
             raise _unauthorized("no API key: send it as `Authorization: Bearer org_live_…`")
@@ -75,19 +86,19 @@ class IngestApp:
         call.organization_id = record.organization_id
         if refusal := record.refusal(call.at):
             raise _unauthorized(refusal)
-        if scope_needed not in record.scopes:
-            raise HttpError(403, "missing_scope", f"this API key lacks the scope {scope_needed}")
+        if record.scopes.isdisjoint(scopes):
+            raise HttpError(403, "missing_scope", f"this API key lacks the scope {' or '.join(scopes)}")
         return record
 
     async def _looked_up(self, key: str) -> KeyRecord:
         if not keys.is_well_formed(key):
             raise _unauthorized("this is not an API key of FluxGate: its form or its checksum is wrong")
         try:
-            with self._runtime.deadlines.within(KEY_SECONDS):
+            with self._runtime.deadlines.within(DATABASE_SECONDS):
                 record = await self._runtime.keys.find(key)
         except (psycopg.Error, OSError) as error:
             logger.warning("a key could not be looked up: %s", str(error).strip().partition("\n")[0])
-            raise _unavailable() from None
+            raise _unavailable("the API key could not be looked up in time") from None
         if record is None:
             raise _unauthorized("there is no such API key")
         return record
@@ -125,6 +136,29 @@ class IngestApp:
         await self._submit([result for result in results if isinstance(result, Row)])
         await http.answer(call.send, 200, _batch_answer(results))
 
+    async def _price(self, call: "_Call") -> None:
+        http.check_content_type(call.scope, [JSON])
+        body = await http.read_body(call.scope, call.receive, MAX_BATCH_BYTES, self._runtime.deadlines)
+        catalog = self._runtime.catalog
+        if catalog is None or call.key is None:
+            raise _unavailable("no prices are loaded yet")
+        try:
+            answers = await _price_answers(body, catalog, call.key.organization_id, call.at)
+        except (InvalidEvent, MalformedBody) as error:
+            raise _refused(error, "invalid_request") from None
+        except TooManyEvents:
+            raise HttpError(413, "too_large", f"a call prices at most {price.MAX_ITEMS} items") from None
+        sources = await self._sources(answers)
+        await http.answer(call.send, 200, price.answer_body(answers, sources, catalog.revision))
+
+    async def _sources(self, answers: list[price.Answer]) -> Sources:
+        try:
+            with self._runtime.deadlines.within(DATABASE_SECONDS):
+                return await self._price_sources.find(*price.rows_used(answers))
+        except (psycopg.Error, OSError) as error:
+            logger.warning("sources of prices could not be read: %s", str(error).strip().partition("\n")[0])
+            raise _unavailable("the sources of the prices could not be read in time") from None
+
     def _priced(self, event: IncomingEvent, call: "_Call") -> Row:
         catalog = self._runtime.catalog
         if catalog is None or call.key is None:
@@ -140,8 +174,8 @@ class IngestApp:
 
     def _record(self, call: "_Call", error: HttpError) -> None:
         """List the refusal for people. Outages are not the caller's doing and stand in the log; wrong paths and methods
-        without a key are any stranger's."""
-        if error.status < 500 and error.status not in (404, 405):
+        without a key are any stranger's; a question about prices loses no event."""
+        if error.status < 500 and error.status not in (404, 405) and call.path != PRICE_PATH:
             self._runtime.rejections.add(
                 Rejection(
                     at=call.at,
@@ -176,17 +210,17 @@ class _Call:
 _RETRY = [(b"retry-after", b"1")]
 
 
-def _unavailable() -> HttpError:
-    return HttpError(503, "unavailable", "the event could not be stored in time; send it again", headers=_RETRY)
+def _unavailable(reason: str = "the event could not be stored in time") -> HttpError:
+    return HttpError(503, "unavailable", f"{reason}; send it again", headers=_RETRY)
 
 
 def _unauthorized(message: str) -> HttpError:
     return HttpError(401, "unauthorized", message, headers=[(b"www-authenticate", b"Bearer")])
 
 
-def _refused(error: InvalidEvent | MalformedBody) -> HttpError:
+def _refused(error: InvalidEvent | MalformedBody, invalid: str = "invalid_event") -> HttpError:
     if isinstance(error, InvalidEvent):
-        return HttpError(422, "invalid_event", str(error).removeprefix(": "), errors=error.errors)
+        return HttpError(422, invalid, str(error).removeprefix(": "), errors=error.errors)
     return HttpError(400, "malformed_body", str(error))
 
 
@@ -224,6 +258,20 @@ def _parsed(body: bytes, at: datetime, idempotency_key: str | None) -> IncomingE
     if idempotency_key is not None and event.idempotency_key is None:
         return msgspec.structs.replace(event, idempotency_key=idempotency_key)
     return event
+
+
+async def _price_answers(body: bytes, catalog: Catalog, organization_id: int, at: datetime) -> list[price.Answer]:
+    items, now_ms = price.split_items(body), int(at.timestamp() * 1000)
+    answers: list[price.Answer] = []
+    errors: list[FieldError] = []
+    for first in range(0, len(items), price.ITEMS_AT_ONCE):
+        part = items[first : first + price.ITEMS_AT_ONCE]
+        questions = price.parse_items(part, first, now_ms, provider_usage.read, errors)
+        answers += [price.answer(question, catalog, organization_id) for question in questions]
+        await asyncio.sleep(0)
+    if errors:
+        raise InvalidEvent(errors)
+    return answers
 
 
 def _answer(row: Row) -> msgspec.Raw:

@@ -6,33 +6,37 @@ types are applied one by one to the generic value, so that the answer names ever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw, Struct
+from msgspec import Raw, Struct
 
 from events import field_errors, wire, wire_json
+from events.usage import UsageReader, read_counters, read_region, read_tier
 from events.wire import FieldError
 
 MAX_LABEL_CHARACTERS = 255
+MAX_ERRORS_SAID = 20
 MAX_ERROR_MESSAGE_BYTES = 4096
 MAX_MONTHLY_REVENUE_USD = Decimal(10**9)
 OLDEST_MS = 35 * 24 * 3600 * 1000
 NEWEST_MS = 5 * 60 * 1000
 
 STATUSES = ("SUCCESS", "ERROR", "BLOCKED", "MAX_TOKENS", "CONTENT_FILTER", "RECITATION", "MALFORMED_REQUEST")
-TIERS = {"default": "standard", "standard": "standard", "batch": "batch", "flex": "flex", "priority": "priority"}
 
 
 class InvalidEvent(Exception):
     """The body is JSON, but not an event; `errors` names every wrong field. Answered with 422."""
 
     def __init__(self, errors: list[FieldError]) -> None:
-        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        said = [f"{error.field}: {error.message}" for error in errors[:MAX_ERRORS_SAID]]
+        more = [f"and {len(errors) - len(said)} more"] if len(errors) > len(said) else []
+        super().__init__("; ".join(said + more))
         self.errors = errors
 
 
@@ -83,6 +87,7 @@ class IncomingEvent(Struct, frozen=True, gc=False):
     error_message: str | None = None
     api_flavor: str | None = None
     provider_usage: str | None = None
+    region: str = "global"
     metadata: str | None = None
     idempotency_key: str | None = None
     flags: frozenset[str] = frozenset()
@@ -95,11 +100,6 @@ _decode_list = msgspec.json.Decoder(list[Raw]).decode
 _METADATA_WORDS = frozenset(field.encode_name for field in msgspec.structs.fields(wire.Metadata))
 
 
-UsageReader = Callable[[str, str, Mapping[str, Any]], Mapping[str, int]]
-"""Reads the counters out of a provider's own usage object: (provider, api_flavor, usage) -> counters by their names in
-`IncomingEvent`. Raises ValueError with a sentence for the sender."""
-
-
 def parse_event(body: bytes, now_ms: int, read_usage: UsageReader | None = None) -> IncomingEvent:
     """Read one event. `now_ms` bounds its timestamp; `read_usage` reads counters out of `providerUsage`.
 
@@ -107,11 +107,15 @@ def parse_event(body: bytes, now_ms: int, read_usage: UsageReader | None = None)
     """
     wire_json.check_utf8(body, MalformedBody)
     try:
-        event = _decode_event(body)
-        known = _known_metadata(event)
+        return _parsed(body, now_ms, read_usage)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise _explained(body, error, now_ms, read_usage) from None
-    return _Reading(event, known, now_ms, read_usage).result()
+        read = partial(_parsed, now_ms=now_ms, read_usage=read_usage)
+        raise explained(body, error, field_errors.event_errors, read) from None
+
+
+def _parsed(body: bytes, now_ms: int, read_usage: UsageReader | None) -> IncomingEvent:
+    event = _decode_event(body)
+    return _Reading(event, _known_metadata(event), now_ms, read_usage).result()
 
 
 def split_batch(body: bytes, most: int, *, ndjson: bool) -> list[bytes]:
@@ -120,37 +124,51 @@ def split_batch(body: bytes, most: int, *, ndjson: bool) -> list[bytes]:
     Raises MalformedBody where the whole cannot be read, InvalidEvent where `events` is missing or not a list, and
     TooManyEvents beyond `most`.
     """
+    if not ndjson:
+        return split_list(body, "events", most)
     wire_json.check_utf8(body, MalformedBody)
-    if ndjson:
-        lines = [line for line in body.split(b"\n", 2 * most) if line.strip()]
-        if len(lines) > most:
-            raise TooManyEvents
-        return lines
+    lines = [line for line in body.split(b"\n", 2 * most) if line.strip()]
+    if len(lines) > most:
+        raise TooManyEvents
+    return lines
+
+
+def split_list(body: bytes, word: str, most: int) -> list[bytes]:
+    """The members of the list `word` in a body that is an object, each as bytes of its own. Raises as `split_batch`."""
+    wire_json.check_utf8(body, MalformedBody)
     try:
         envelope = msgspec.json.decode(body, type=dict[str, Raw])
     except msgspec.ValidationError:
-        raise InvalidEvent([FieldError("", "the body must be an object with a list `events`")]) from None
+        raise InvalidEvent([FieldError("", f"the body must be an object with a list `{word}`")]) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedBody(field_errors.malformed(error)) from None
-    if "events" not in envelope:
-        raise InvalidEvent([FieldError("events", "is required: a list of events")])
+    if word not in envelope:
+        raise InvalidEvent([FieldError(word, f"is required: a list of {word}")])
     try:
-        events = _decode_list(envelope["events"])
+        members = _decode_list(envelope[word])
     except msgspec.ValidationError:
-        raise InvalidEvent([FieldError("events", "must be a list of events")]) from None
-    if len(events) > most:
+        raise InvalidEvent([FieldError(word, f"must be a list of {word}")]) from None
+    if len(members) > most:
         raise TooManyEvents
-    return [bytes(event) for event in events]
+    return [bytes(member) for member in members]
 
 
 def _known_metadata(event: wire.Event) -> wire.Metadata:
     return _decode_metadata(wire_json.joined(event.metadata)) if event.metadata else _NO_METADATA
 
 
-def _explained(
-    body: bytes, error: Exception, now_ms: int, read_usage: UsageReader | None
+def explained(
+    body: bytes,
+    error: Exception,
+    type_errors: Callable[[dict[str, Any]], Iterator[FieldError]],
+    read: Callable[[bytes], object],
+    what: str = "the body ",
 ) -> MalformedBody | InvalidEvent:
-    """Turn msgspec's first error into MalformedBody, or into InvalidEvent with every error of the event."""
+    """Turn msgspec's first error into MalformedBody, or into InvalidEvent with every error of the object.
+
+    `type_errors` names the fields of a wrong type; `read` is given what is left without them, and raises InvalidEvent
+    for the rest. `what` begins the sentence when the body is no object at all.
+    """
     try:
         value = _decode_anything(body)
     except msgspec.ValidationError:
@@ -159,12 +177,11 @@ def _explained(
     except (msgspec.DecodeError, RecursionError) as problem:
         return MalformedBody(field_errors.malformed(problem))
     if not isinstance(value, dict):
-        return InvalidEvent([FieldError("", f"the body must be an object, got {field_errors.word_for(value)}")])
-    errors = list(field_errors.type_errors(value)) or [field_errors.field_error("", error)]
+        return InvalidEvent([FieldError("", f"{what}must be an object, got {field_errors.word_for(value)}")])
+    errors = list(type_errors(value)) or [field_errors.field_error("", error)]
     named = {error.field for error in errors}
     try:
-        rest = _decode_event(msgspec.json.encode(field_errors.without(value, errors)))
-        _Reading(rest, _known_metadata(rest), now_ms, read_usage).result()
+        read(msgspec.json.encode(field_errors.without(value, errors)))
     except InvalidEvent as others:
         missing = {"usage.inputTokens", "usage.outputTokens"} if "usage" in named else set()
         errors += [error for error in others.errors if error.field not in named | missing]
@@ -187,7 +204,7 @@ class _Reading:
     def result(self) -> IncomingEvent:
         usage, known = self.event.usage, self.known
         status, error_message = self._status()
-        counters = self._counters()
+        counters = read_counters(usage, usage.provider, self.read_usage, self.errors)
         event = IncomingEvent(
             occurred_at_ms=self._occurred_at_ms(),
             status=status,
@@ -206,6 +223,7 @@ class _Reading:
             streaming_duration_ms=usage.streaming_duration_in_ms,
             api_flavor=self._label(usage.api_flavor) or None,
             provider_usage=self._json("usage.providerUsage", usage.provider_usage or {}),
+            region=read_region(usage, usage.provider),
             metadata=self._json(
                 "metadata", {k: v for k, v in (self.event.metadata or {}).items() if k not in _METADATA_WORDS}
             ),
@@ -218,47 +236,6 @@ class _Reading:
 
     def _refuse(self, field: str, message: str) -> None:
         self.errors.append(FieldError(field, message))
-
-    def _counters(self) -> dict[str, int]:
-        usage = self.event.usage
-        sent = {
-            name: getattr(usage, name) or 0
-            for name in ("cached_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens")
-        }
-        if usage.provider_usage is not None:
-            return self._provider_counters(sent)
-        for name, word in (("input_tokens", "inputTokens"), ("output_tokens", "outputTokens")):
-            value = getattr(usage, name)
-            if value is UNSET:
-                self._refuse(f"usage.{word}", "is required: an integer, 0 or more")
-            sent[name] = 0 if value is UNSET else value
-        return sent
-
-    def _provider_counters(self, sent: dict[str, int]) -> dict[str, int]:
-        """Counters read from `providerUsage`; counters sent beside it must say the same."""
-        usage = self.event.usage
-        zeros: dict[str, int] = dict.fromkeys((*sent, "input_tokens", "output_tokens"), 0)
-        if self.read_usage is None:
-            self._refuse("usage.providerUsage", "cannot be read by this server; send the counters")
-            return zeros
-        try:
-            raw = _decode_anything(wire_json.joined(usage.provider_usage or {}))
-            read = zeros | dict(self.read_usage(usage.provider or "", usage.api_flavor or "default", raw))
-        except (ValueError, RecursionError) as error:
-            self._refuse("usage.providerUsage", str(error))
-            return zeros
-        for name, value in read.items():
-            if not 0 <= value <= wire.MAX_COUNT:
-                self._refuse("usage.providerUsage", f"{name} must be from 0 to {wire.MAX_COUNT}")
-                return zeros
-        for field in msgspec.structs.fields(wire.Usage)[:6]:
-            value = getattr(usage, field.name)
-            if value not in (UNSET, None) and value != read[field.name]:
-                self._refuse(
-                    f"usage.{field.encode_name}",
-                    f"is {value}, but providerUsage says {read[field.name]}; send one of them",
-                )
-        return read
 
     def _status(self) -> tuple[str, str | None]:
         status = self.event.status
@@ -274,23 +251,18 @@ class _Reading:
         sent, field = self.event.usage.service_tier, "usage.serviceTier"
         if sent is None:
             sent, field = self.known.service_tier, "metadata.serviceTier"
-        if sent is None:
-            return "standard"
-        tier = TIERS.get(sent.strip().lower())
-        if tier is None:
-            self._refuse(field, f"must be the tier that served the call: {', '.join(TIERS)}")
-        return tier or "standard"
+        return "standard" if sent is None else read_tier(sent, field, self.errors)
 
     def _occurred_at_ms(self) -> int:
         text = self.known.timestamp
         if text is None:
             return self.now_ms
         try:
-            at_ms = _epoch_ms(text)
-        except ValueError:
-            self._refuse("metadata.timestamp", "must be an ISO 8601 time, for example 2026-05-05T10:00:00Z")
+            at_ms = time_ms(text)
+        except ValueError as error:
+            self._refuse("metadata.timestamp", str(error))
             return self.now_ms
-        if at_ms is None or not self.now_ms - OLDEST_MS <= at_ms <= self.now_ms + NEWEST_MS:
+        if not self.now_ms - OLDEST_MS <= at_ms <= self.now_ms + NEWEST_MS:
             self.flags.add("timestamp_out_of_range")
             return self.now_ms
         return at_ms
@@ -386,12 +358,10 @@ def checked_idempotency_key(key: str) -> str:
     return key
 
 
-def _epoch_ms(text: str) -> int | None:
-    """Milliseconds since 1970, None for a time that no calendar in UTC has. No zone means UTC. Raises ValueError."""
-    at = datetime.fromisoformat(text.strip())
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
+def time_ms(text: str) -> int:
+    """An ISO 8601 time as milliseconds since 1970; no zone means UTC. Raises ValueError with a sentence."""
     try:
-        return (at - _EPOCH) // timedelta(milliseconds=1)
-    except OverflowError:
-        return None
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError("must be an ISO 8601 time, for example 2026-05-05T10:00:00Z") from None
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)

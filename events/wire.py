@@ -1,4 +1,4 @@
-"""The shapes of the event API's JSON as msgspec decodes them. `field_errors.py` explains what does not fit."""
+"""The shapes of the APIs' JSON as msgspec decodes them. `field_errors.py` explains what does not fit."""
 
 from typing import Annotated
 
@@ -57,6 +57,16 @@ class Event(Struct, rename="camel"):
     status: str | Status | None = None
     metadata: dict[str, Raw] | None = None
     idempotency_key: str | None = None
+
+
+class PriceItem(Struct, rename="camel"):
+    """A call to be priced without being recorded."""
+
+    usage: Usage
+    provider: str | None = None
+    model: str | None = None
+    timestamp: str | None = None
+    region: str | None = None
 
 
 class FieldError(Struct, frozen=True):

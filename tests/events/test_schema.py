@@ -403,3 +403,29 @@ def test_provider_usage_is_read_and_must_agree_with_counters() -> None:
         parse_event(json.dumps({"usage": usage | {"inputTokens": 31}}).encode(), NOW_MS, read)
     agreed = parse_event(json.dumps({"usage": usage | {"inputTokens": 30}}).encode(), NOW_MS, read)
     assert agreed == event
+
+
+@pytest.mark.parametrize(
+    ("provider", "own", "region"),
+    [
+        ("anthropic", {"inference_geo": "us"}, "us"),
+        ("anthropic", {"inference_geo": "global"}, "global"),
+        ("anthropic", {"inference_geo": {"deep": "us"}}, "global"),
+        ("anthropic", {"x": 1}, "global"),
+        ("bedrock", {"inference_geo": "us"}, "global"),
+        (None, {"inference_geo": "us"}, "global"),
+    ],
+)
+def test_the_region_is_read_out_of_the_provider_s_usage(provider: str | None, own: Any, region: str) -> None:
+    usage = {"provider": provider, "providerUsage": own}
+    event = parse_event(json.dumps({"usage": usage}).encode(), NOW_MS, lambda *_: {"input_tokens": 1})
+    assert event.region == region
+    assert parse({"provider": "anthropic"}).region == "global"
+
+
+def test_a_provider_s_usage_with_a_number_beyond_a_double_is_refused_by_name() -> None:
+    for own in (b'{"inference_geo": 1e400}', b'{"a": [1e400]}'):
+        raw = b'{"usage": {"provider": "anthropic", "providerUsage": ' + own + b"}}"
+        with pytest.raises(InvalidEvent) as caught:
+            parse_event(raw, NOW_MS, lambda *_: {"input_tokens": 1})
+        assert FieldError("usage.providerUsage", "holds a number out of range") in caught.value.errors

@@ -1,5 +1,6 @@
 """Buckets, rates and receipts: exhaustive tables and properties, no database."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -188,9 +189,7 @@ RATES = st.integers(1, 10**9)
 
 @st.composite
 def usages(draw: st.DrawFn, tokens: st.SearchStrategy[int] = TOKENS) -> Usage:
-    uncached, cached, writes_5m, writes_1h, visible, reasoning = (draw(tokens) for _ in range(6))
-    writes = writes_5m + writes_1h
-    return Usage(uncached + cached + writes, visible + reasoning, cached, writes, writes_1h, reasoning)
+    return usage_of(Buckets(*(draw(tokens) for _ in METERS)))
 
 
 @st.composite
@@ -231,3 +230,52 @@ def test_normalising_yields_parts_and_never_removes_a_token(a: int, b: int, c: i
     assert all(getattr(meant, name) >= getattr(sent, name) for name in Usage.__slots__)
     assert (meant == sent) is (not flags)
     assert normalise(meant) == (meant, ())
+
+
+@given(usages(st.integers(0, 10_000)), cards(), st.sampled_from(METERS), st.integers(1, 10_000))
+def test_more_tokens_of_a_bucket_never_cost_less_below_thresholds(
+    usage: Usage, card: RateCard, meter: Meter, more: int
+) -> None:
+    buckets = buckets_of(usage)
+    larger = usage_of(buckets._replace(**{meter: getattr(buckets, meter) + more}))
+    before, after = total_of(usage, card), total_of(larger, card)
+    assert before is not None
+    assert after is not None
+    rate = card.bands[0].per_token[METERS.index(meter)]
+    assert after - before == more * (rate or 0) > 0
+
+
+def test_beyond_a_threshold_more_tokens_may_cost_less_only_where_the_list_says_so() -> None:
+    # The stated exception: a threshold switches the rates of the whole call, in whichever direction they go.
+    falling = RateCard.of(1, [("input", 0, 10), ("input", 100, 5), ("output", 0, 1)])
+    assert (total_of(Usage(100, 0), falling), total_of(Usage(101, 0), falling)) == (1000, 505)
+
+
+@given(usages(), cards(), st.data())
+def test_a_split_of_cache_writes_into_lifetimes_is_additive(usage: Usage, card: RateCard, data: st.DataObject) -> None:
+    writes_1h = data.draw(st.integers(0, usage.cache_write_tokens))
+    split = replace(usage, cache_write_1h_tokens=writes_1h)
+    short = replace(usage, cache_write_1h_tokens=0)
+    _, _, rate_5m, rate_1h, _, _ = card.rates_for(usage.input_tokens).per_token
+    assert rate_5m is not None
+    assert rate_1h is not None
+    costs = total_of(split, card), total_of(short, card)
+    assert costs[0] is not None
+    assert costs[1] is not None
+    assert costs[0] - costs[1] == writes_1h * (rate_1h - rate_5m)
+
+
+@given(usages(), cards())
+def test_a_usage_is_the_sum_of_its_buckets(usage: Usage, card: RateCard) -> None:
+    assert usage_of(buckets_of(usage)) == usage
+    assert normalise(usage) == (usage, ())
+    rates = card.rates_for(usage.input_tokens).per_token
+    costs = [tokens * (rate or 0) for tokens, rate in zip(buckets_of(usage), rates, strict=True)]
+    assert sum(costs) == total_of(usage, card)
+
+
+def usage_of(buckets: Buckets) -> Usage:
+    """The normalised usage with these buckets."""
+    uncached, cached, writes_5m, writes_1h, visible, reasoning = buckets
+    writes = writes_5m + writes_1h
+    return Usage(uncached + cached + writes, visible + reasoning, cached, writes, writes_1h, reasoning)

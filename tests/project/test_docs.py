@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from events.ingest import BATCH_PATH, ONE_PATH
+from events.ingest import BATCH_PATH, ONE_PATH, PRICE_PATH
 from events.models.event import Flag
 from events.schema import STATUSES, parse_event
 
@@ -64,4 +64,4 @@ def test_links_and_paths_in_the_pages_lead_somewhere(page: Path) -> None:
 
 
 def test_every_endpoint_is_documented() -> None:
-    assert set(re.findall(r"^## POST (/api/\S+)", text_of("docs/api.md"), re.MULTILINE)) == {ONE_PATH, BATCH_PATH}
+    assert set(re.findall(r"^## POST (/api/\S+)", text_of("docs/api.md"), re.MULTILINE)) == {ONE_PATH, BATCH_PATH, PRICE_PATH}
