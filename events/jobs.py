@@ -12,6 +12,8 @@ from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import JobDeferrer
 from procrastinate.manager import JobManager
 
+from events import repricing
+
 _in_callers_transaction = JobManager(DjangoConnector())
 """Queues through Django's connection. In the worker the app itself has another one, which commits on its own."""
 
@@ -19,14 +21,14 @@ _in_callers_transaction = JobManager(DjangoConnector())
 @app.task(name="events.reprice", queueing_lock="events.reprice", pass_context=True)
 def reprice(context: JobContext) -> None:
     """Re-price what published revisions have changed; stops at its next page when the worker is told to stop."""
-    _run_pending(context)
+    repricing.run_pending(context.should_abort)
 
 
 @app.periodic(cron="* * * * *")
 @app.task(name="events.continue_unfinished", queueing_lock="events.continue_unfinished", pass_context=True)
 def continue_unfinished(context: JobContext, timestamp: int) -> None:
     """Once a minute: go on with a re-pricing whose worker died or was stopped. `timestamp` is the minute's."""
-    _run_pending(context)
+    repricing.run_pending(context.should_abort)
 
 
 def defer_reprice() -> None:
@@ -53,9 +55,3 @@ def _holds_queued() -> bool:
     """
     waiting = ProcrastinateJob.objects.filter(queueing_lock=reprice.queueing_lock, status="todo")
     return bool(waiting.select_for_update(no_key=True).values_list("pk"))
-
-
-def _run_pending(context: JobContext) -> None:
-    from events import repricing
-
-    repricing.run_pending(context.should_abort)

@@ -11,6 +11,7 @@ WITHOUT_DATABASE = frozenset(
     {
         "",
         "serve",
+        "jobs",  # `serve` starts it, and the database with it
         "help",
         "--help",
         "-h",

@@ -78,6 +78,7 @@ SECURE_CSP = {
 }
 
 INSTALLED_APPS = [
+    "procrastinate.contrib.django",  # before fluxgate_site, which takes its pages out of the admin
     "fluxgate_site",
     "dashboard",
     "events",
@@ -136,6 +137,10 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 
+# Background jobs: where the tasks are. Imported by the worker, and by whoever queues one.
+PROCRASTINATE_IMPORT_PATHS = ["events.jobs"]
+PROCRASTINATE_AUTODISCOVER_MODULE_NAME = None
+
 # Static files: ours, htmx from django-htmx, the chart library from plotly; gathered once into the data directory
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
@@ -157,5 +162,10 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {"fluxgate": {"level": env.str("FLUXGATE_LOG_LEVEL", default="INFO")}},
+    "loggers": {
+        "fluxgate": {"level": env.str("FLUXGATE_LOG_LEVEL", default="INFO")},
+        # These two tell at length of a lost database, for which `manage.py jobs` has one line.
+        "procrastinate.utils": {"level": "CRITICAL"},
+        "procrastinate.worker.worker": {"level": "CRITICAL"},
+    },
 }

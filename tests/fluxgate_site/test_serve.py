@@ -9,8 +9,10 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.real_server import ROOT, RealServer, wait_for
@@ -127,6 +129,8 @@ def test_postgres_killed_under_a_running_server_comes_back(server: RealServer) -
         again = client.record_event(event())
         return again is not None and again.status == 200
 
+    # A backend of the killed server may still store an event before it notices.
+    wait_for(lambda: "PostgreSQL ended unexpectedly" in server.log, 30)
     wait_for(stored_again, 120, lambda: server.log)
     assert server.postmaster_pid() != old
     with server.connect() as connection:
@@ -144,6 +148,85 @@ def test_a_web_process_killed_is_replaced(server: RealServer) -> None:
     os.kill(int(granian.stdout.split()[0]), signal.SIGKILL)
     wait_for(lambda: "starting it again" in server.log, 30)
     wait_for(server._ready, 60, lambda: server.log)
+
+
+def child_pids(server: RealServer, name: str = "") -> list[int]:
+    """The processes that `serve` has started, or those of them whose command line has the name."""
+    assert server.process is not None
+    listed = subprocess.run(["pgrep", "-P", str(server.process.pid), "-f", name or "."], capture_output=True, text=True)
+    return [int(pid) for pid in listed.stdout.split()]
+
+
+def test_a_queued_job_is_run_by_the_worker(server: RealServer) -> None:
+    with server.connect() as connection:
+        job = queue_cleaning(connection)
+        wait_for(lambda: status(connection, job) is None, 60, lambda: server.log)
+
+
+def test_a_job_worker_killed_is_replaced_and_its_job_done(server: RealServer) -> None:
+    wait_for(lambda: bool(child_pids(server, "manage.py jobs")), 60)
+    (killed,) = child_pids(server, "manage.py jobs")
+    with server.connect() as connection:
+        with cleaning_that_lasts(server) as (job, old):
+            wait_for(lambda: status(connection, job) == "doing", 60, lambda: server.log)
+            os.kill(killed, signal.SIGKILL)
+            wait_for(lambda: not Path(f"/proc/{killed}").exists(), 20)
+            # In place of waiting until its silence is noticed.
+            connection.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 hour'")
+        wait_for(lambda: status(connection, job) is None, 60, lambda: server.log)
+        assert status(connection, old) is None
+    assert "The job worker ended unexpectedly (code -9); starting it again." in server.log
+    assert killed not in child_pids(server)
+
+
+def test_sigterm_ends_a_running_job_and_every_process(server: RealServer) -> None:
+    with cleaning_that_lasts(server) as (job, _):
+        with server.connect() as connection:
+            wait_for(lambda: status(connection, job) == "doing", 60, lambda: server.log)
+        pids = child_pids(server)
+        assert len(pids) == 3, "PostgreSQL, the web server, the job worker"
+        assert server.stop() == 0
+    wait_for(lambda: not [pid for pid in pids if Path(f"/proc/{pid}").exists()], 20)
+    server.start()
+    with server.connect() as connection:
+        assert status(connection, job) == "aborted", "it was told, not killed"
+
+
+def queue_cleaning(connection: psycopg.Connection[tuple[object, ...]]) -> int:
+    """Queue a job that comes with procrastinate: it removes jobs that succeeded more than an hour ago."""
+    row = connection.execute(
+        """INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES
+        ('builtin', 'builtin:procrastinate.builtin_tasks.remove_old_jobs', '{"max_hours": 1}') RETURNING id"""
+    ).fetchone()
+    assert row is not None
+    assert isinstance(row[0], int)
+    return row[0]
+
+
+@contextmanager
+def cleaning_that_lasts(server: RealServer) -> Iterator[tuple[int, int]]:
+    """The same, with one old job to remove, which nobody can while the body runs. Yields the ids of both."""
+    with server.connect() as connection:
+        row = connection.execute(
+            """WITH job AS (INSERT INTO procrastinate_jobs (queue_name, task_name, status)
+            VALUES ('builtin', 'old', 'succeeded') RETURNING id)
+            INSERT INTO procrastinate_events (job_id, type, at)
+            SELECT id, 'succeeded', now() - interval '2 hours' FROM job RETURNING job_id"""
+        ).fetchone()
+        assert row is not None
+        assert isinstance(row[0], int)
+    with closing(server.connect()) as holder:  # not committed but closed: PostgreSQL may have been stopped
+        holder.autocommit = False
+        holder.execute("SELECT FROM procrastinate_jobs WHERE id = %s FOR UPDATE", row)
+        with server.connect() as connection:
+            job = queue_cleaning(connection)
+        yield job, row[0]
+
+
+def status(connection: psycopg.Connection[tuple[object, ...]], job: int) -> object:
+    """None once the job is gone: those that succeed are removed."""
+    row = connection.execute("SELECT status::text FROM procrastinate_jobs WHERE id = %s", [job]).fetchone()
+    return row and row[0]
 
 
 def test_a_port_that_is_taken_is_named(server: RealServer, tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
-"""`manage.py serve`: everything in one process tree. SIGTERM or Ctrl-C stops it gracefully, web first."""
+"""`manage.py serve`: everything in one process tree. SIGTERM or Ctrl-C stops it gracefully, the database last."""
 
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from contextlib import ExitStack
@@ -15,15 +14,12 @@ from urllib.request import ProxyHandler, build_opener
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from fluxgate_site import embedded_postgres, first_start
+from fluxgate_site import children, embedded_postgres, first_start
 from fluxgate_site.child_process import die_with
+from fluxgate_site.children import Child
 
-STOP_SECONDS = 20
-"""How long the web processes may finish what they have begun."""
 PORT_SECONDS = 10
 READY_SECONDS = 60
-QUICK_DEATH_SECONDS = 5
-QUICK_DEATHS = 3
 
 
 class _Stop(Exception):
@@ -31,7 +27,7 @@ class _Stop(Exception):
 
 
 class Command(BaseCommand):
-    help = "Start everything: the embedded database (unless DATABASE_URL is set), migrations, prices, the web server."
+    help = "Start everything: the embedded database (unless DATABASE_URL is set), migrations, prices, web server, jobs."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -55,7 +51,7 @@ class Command(BaseCommand):
                 self._supervise(database, lines)
         except _Stop:
             self._say("Stopped.")
-        except embedded_postgres.ClusterError as error:
+        except (embedded_postgres.ClusterError, children.KeepsEnding) as error:
             raise CommandError(str(error)) from None
 
     def _say(self, text: str) -> None:
@@ -63,31 +59,27 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def _supervise(self, database: embedded_postgres.Server | None, lines: list[str]) -> None:
-        """Keep the web server and the database alive until somebody stops us."""
-        deaths: list[float] = []
-        web = _start_web()
+        """Keep the database, the web server and the job worker alive until somebody stops us."""
+        web = Child("web server", _web_command(), self._say, is_vital=True)
+        jobs = Child("job worker", [sys.executable, "manage.py", "jobs"], self._say, is_vital=False)
         try:
+            web.start()
             self._announce(web, lines)
+            # Only now: its start would cost the web server time that somebody is waiting for.
+            jobs.start()
             while True:
                 if database is not None and not database.is_alive():
                     self._say("PostgreSQL ended unexpectedly; starting it again.")
                     database.restart()
-                try:
-                    code = web.wait(timeout=0.25)
-                except subprocess.TimeoutExpired:
-                    continue
-                now = time.monotonic()
-                deaths = [at for at in deaths if now - at < QUICK_DEATH_SECONDS * QUICK_DEATHS] + [now]
-                if len(deaths) > QUICK_DEATHS:
-                    raise CommandError("The web server keeps ending; see the messages above.")
-                self._say(f"The web server ended unexpectedly (code {code}); starting it again.")
-                web = _start_web()
+                for child in (web, jobs):
+                    child.keep_alive(time.monotonic())
+                time.sleep(0.25)
         finally:
-            _stop_web(web)
+            children.stop((web, jobs))
 
-    def _announce(self, web: "subprocess.Popen[bytes]", lines: list[str]) -> None:
+    def _announce(self, web: Child, lines: list[str]) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        while not _is_ready() and web.poll() is None:
+        while not _is_ready() and web.is_running:
             if time.monotonic() > deadline:
                 self._say(f"The server does not answer /readyz after {READY_SECONDS} seconds; see the messages above.")
                 break
@@ -102,8 +94,8 @@ def _stop(signal_number: int, frame: FrameType | None) -> None:
     raise _Stop
 
 
-def _start_web() -> "subprocess.Popen[bytes]":
-    command = [
+def _web_command() -> list[str]:
+    return [
         *(sys.executable, "-m", "granian", "fluxgate_site.asgi:application"),
         *("--interface", "asgi", "--http", "1", "--no-ws", "--loop", "uvloop"),
         *("--host", settings.HOST, "--port", str(settings.PORT)),
@@ -112,23 +104,6 @@ def _start_web() -> "subprocess.Popen[bytes]":
         # Idle connections are cheap, and must not keep others out.
         *("--backpressure", "10000", "--http1-header-read-timeout", "10000", "--http1-buffer-size", "65536"),
     ]
-    serve = os.getpid()
-    environment = os.environ | {"FLUXGATE_SERVE_PID": str(serve)}
-    # A session of its own: Ctrl-C reaches only us, and we stop the web server before the database.
-    return subprocess.Popen(  # noqa: S603  the command is ours
-        command, env=environment, cwd=settings.BASE_DIR, start_new_session=True, preexec_fn=lambda: die_with(serve)
-    )
-
-
-def _stop_web(web: "subprocess.Popen[bytes]") -> None:
-    if web.poll() is not None:
-        return
-    web.terminate()
-    try:
-        web.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        web.kill()
-        web.wait()
 
 
 def _wait_for_port(host: str, port: int) -> None:
