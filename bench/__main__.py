@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("pricing", "ingest", "live")
+BENCHMARKS = ("pricing", "ingest", "repricing", "live")
 
 
 def main() -> int:

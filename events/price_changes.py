@@ -8,6 +8,7 @@ from events import jobs
 from events.models import RepriceJob
 from events.touched import Effect, effect_of
 from pricing import catalog as price_catalog
+from pricing.catalog import Catalog
 from pricing.models import PricingRevision
 from pricing.publishing import catalog_locked
 
@@ -24,8 +25,8 @@ class Change[T]:
 def try_out[T](change: Callable[[], T]) -> Change[T]:
     """What `change` would do: it is made, measured against the stored events, and undone."""
     with catalog_locked(dry_run=True):
-        first = price_catalog.current_revision()
-        return Change(result=change(), effect=_effect(first))
+        before = price_catalog.current()
+        return Change(result=change(), effect=_effect(before))
 
 
 def publish[T](change: Callable[[], T], *, now: datetime) -> Change[T]:
@@ -34,10 +35,10 @@ def publish[T](change: Callable[[], T], *, now: datetime) -> Change[T]:
     Every revision that `change` makes keeps the effect in its summary. A change that raises leaves nothing behind.
     """
     with catalog_locked():
-        first = price_catalog.current_revision()
+        before = price_catalog.current()
         result = change()
-        effect = _effect(first)
-        return Change(result, effect, _queue_repricing(first, effect, now))
+        effect = _effect(before)
+        return Change(result, effect, _queue_repricing(before.revision, effect, now))
 
 
 def _queue_repricing(first: int, effect: Effect, now: datetime) -> RepriceJob | None:
@@ -55,8 +56,8 @@ def _queue_repricing(first: int, effect: Effect, now: datetime) -> RepriceJob | 
     return job
 
 
-def _effect(first: int) -> Effect:
-    """The effect of everything that changed in this transaction since revision `first`."""
-    if price_catalog.current_revision() == first:
+def _effect(before: Catalog) -> Effect:
+    """The effect of everything that changed in this transaction since that catalog."""
+    if price_catalog.current_revision() == before.revision:
         return Effect()
-    return effect_of(price_catalog.load(first), price_catalog.load())
+    return effect_of(before, price_catalog.load())

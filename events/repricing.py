@@ -9,6 +9,7 @@ data-modifying CTEs.
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +34,12 @@ REPRICE_LOCK = 7_201_002
 Progress = Callable[[RepriceJob], None]
 
 
+_PROGRESS = (
+    *("done", "total", "changed", "delta_picousd"),
+    *("cursor_organization_id", "cursor_environment", "cursor_event_id"),
+)
+
+
 class _Stored(NamedTuple):
     """What an event says about its price, as stored."""
 
@@ -51,14 +58,17 @@ class _Stored(NamedTuple):
     price_status: str
     rate_card_id: int | None
     tier_policy_id: int | None
+    pricing_revision: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Events of one lane in the order of their ids, and where the next page begins; None at the lane's end."""
+    """Events of one lane in the order of their ids, priced: those whose price is another one now, and that price."""
 
-    events: Sequence[_Stored]
-    last_id: UUID | None
+    lane: Lane
+    count: int
+    last_id: UUID
+    fresh: Sequence[tuple[_Stored, Cost]]
 
 
 def run_pending(should_stop: Callable[[], bool] = lambda: False, progress: Progress = lambda job: None) -> None:
@@ -66,34 +76,36 @@ def run_pending(should_stop: Callable[[], bool] = lambda: False, progress: Progr
 
     Asks `should_stop` before every page; what is done stays done.
     """
-    with _alone() as alone:
-        while alone and not should_stop():
-            job = RepriceJob.objects.filter(finished_at=None).order_by("id").first()
-            if job is None:
-                return
-            _run(job, should_stop, progress)
+    while not should_stop():
+        with _alone() as alone:
+            while alone and (job := _oldest_open()) and not should_stop():
+                _run(job, should_stop, progress)
+        # Looked for once more without the lock: whoever queued one just now has met it and gone.
+        if not alone or _oldest_open() is None:
+            return
+
+
+def _oldest_open() -> RepriceJob | None:
+    return RepriceJob.objects.filter(finished_at=None).order_by("id").first()
 
 
 def _run(job: RepriceJob, should_stop: Callable[[], bool], progress: Progress) -> None:
-    after = price_catalog.load(job.to_revision)
+    newest = price_catalog.current()
+    after = newest if newest.revision == job.to_revision else price_catalog.load(job.to_revision)
     before = None if job.from_revision is None else price_catalog.load(job.from_revision)
-    lanes = lanes_of(before, after)
-    job.total, job.started_at = max(sum(lane.events for lane in lanes), job.done), job.started_at or datetime.now(UTC)
+    lanes = [lane for lane in lanes_of(before, after) if not _is_behind(job, lane)]
+    job.total = max(job.done + sum(lane.events for lane in lanes), job.total if job.started_at else 0)
+    job.started_at = job.started_at or datetime.now(UTC)
     job.save(update_fields=["total", "started_at"])
     logger.info("re-pricing %s events for revision %s", job.total, job.to_revision)
-    # The price of every event anew includes those that carry the revision already.
-    below = job.to_revision + (1 if before is None else 0)
-    for lane in lanes:
-        if _is_behind(job, lane):
-            continue
-        for page in _pages(job, lane, below):
-            _apply(job, lane, page, after, below)
+    with _ahead(_pages(job, lanes, after)) as pages:
+        for page in pages:
+            _apply(job, page)
             progress(job)
             if should_stop():
                 return
-    job.finished_at = datetime.now(UTC)
-    job.done = job.total
-    job.save(update_fields=["finished_at", "done"])
+    job.finished_at, job.total = datetime.now(UTC), job.done
+    job.save(update_fields=["finished_at", "total"])
     progress(job)
     logger.info("re-priced %s events, %s picousd", job.changed, job.delta_picousd)
 
@@ -103,65 +115,80 @@ def _is_behind(job: RepriceJob, lane: Lane) -> bool:
     return (lane.organization_id, lane.environment) < (job.cursor_organization_id, job.cursor_environment)
 
 
-def _pages(job: RepriceJob, lane: Lane, below: int) -> Iterator[_Page]:
-    here = (lane.organization_id, lane.environment) == (job.cursor_organization_id, job.cursor_environment)
-    after_id = job.cursor_event_id if here and job.cursor_event_id else UUID(int=lane.start_id.int - 1)
-    while True:
-        page = _read(lane, max(after_id, UUID(int=lane.start_id.int - 1)), below)
-        yield page
-        if page.last_id is None:
-            return
-        after_id = page.last_id
+def _pages(job: RepriceJob, lanes: Sequence[Lane], catalog: Catalog) -> Iterator[_Page]:
+    """Every page from the job's cursor on, read and priced."""
+    # A job that began with no older revision prices everything anew, what carries the revision already included.
+    below = job.to_revision + (1 if job.from_revision is None else 0)
+    cursor = (job.cursor_organization_id, job.cursor_environment)
+    for lane in lanes:
+        after_id = UUID(int=lane.start_id.int - 1)
+        if (lane.organization_id, lane.environment) == cursor and job.cursor_event_id:
+            after_id = max(after_id, job.cursor_event_id)
+        while events := _read(lane, after_id, below):
+            after_id = events[-1].id
+            priced = ((event, _cost(event, catalog, lane.organization_id)) for event in events)
+            fresh = [(event, cost) for event, cost in priced if _is_other(event, cost)]
+            yield _Page(lane, len(events), after_id, fresh)
+
+
+def _is_other(event: _Stored, cost: Cost) -> bool:
+    return (cost.picousd, cost.status, cost.card_id, cost.tier_policy_id) != event[11:15]
+
+
+@contextmanager
+def _ahead(pages: Iterator[_Page]) -> Iterator[Iterator[_Page]]:
+    """The same pages, each read and priced in a thread while the caller writes the one before."""
+    with ThreadPoolExecutor(1, "reprice") as thread:
+
+        def prefetched() -> Iterator[_Page]:
+            pending = thread.submit(next, pages, None)
+            while page := pending.result():
+                pending = thread.submit(next, pages, None)
+                yield page
+
+        try:
+            yield prefetched()
+        finally:
+            thread.submit(lambda: connection.close())
 
 
 _READ = """SELECT e.id, e.provider, e.model, e.service_tier, e.region, e.input_tokens, e.output_tokens, e.cached_tokens,
 e.cache_write_tokens, e.cache_write_1h_tokens, e.reasoning_tokens, e.cost_picousd, e.price_status, e.rate_card_id,
-e.tier_policy_id
+e.tier_policy_id, e.pricing_revision
 FROM event e
 WHERE e.organization_id = %s AND e.environment = %s AND e.id > %s AND e.id < %s AND e.pricing_revision < %s
 AND (e.provider, e.model, e.service_tier) IN (SELECT * FROM unnest(%s::text[], %s::text[], %s::smallint[]))
 ORDER BY e.id LIMIT %s"""
 
 
-def _read(lane: Lane, after_id: UUID, below: int) -> _Page:
+def _read(lane: Lane, after_id: UUID, below: int) -> list[_Stored]:
     """The next events of the lane: event_newest (organization, environment, id) walked forwards."""
     names = [list(column) for column in zip(*lane.names, strict=True)]
     with transaction.atomic(), connection.cursor() as cursor:
         # Any other plan reads the rest of the lane for every page.
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off")
         cursor.execute(
-            _READ,
-            [lane.organization_id, lane.environment, after_id, lane.end_id, below, *names, PAGE_EVENTS],
+            _READ, [lane.organization_id, lane.environment, after_id, lane.end_id, below, *names, PAGE_EVENTS]
         )
-        events = [_Stored(*row) for row in cursor.fetchall()]
-    return _Page(events, events[-1].id if len(events) == PAGE_EVENTS else None)
+        return [_Stored(*row) for row in cursor.fetchall()]
 
 
 _TIERS = {tier.value: tier.label for tier in ServiceTier}
 
 
-def _apply(job: RepriceJob, lane: Lane, page: _Page, catalog: Catalog, below: int) -> None:
+def _apply(job: RepriceJob, page: _Page) -> None:
     """Write the new costs of a page and move the job's cursor, in one transaction."""
-    fresh = []
-    for event in page.events:
-        cost = _cost(event, catalog, lane.organization_id)
-        if (cost.picousd, cost.status, cost.card_id, cost.tier_policy_id) != event[-4:]:
-            fresh.append((event.id, cost))
     with transaction.atomic(), connection.cursor() as cursor:
         # What a crash undoes is done again from the cursor: nobody waits for this commit to reach the disk.
         cursor.execute("SET LOCAL synchronous_commit = off")
-        changed, delta = _store(cursor, fresh, catalog.revision, below) if fresh else (0, 0)
-        job.done = min(job.done + len(page.events), job.total)
+        changed, delta = _store(cursor, page.fresh, job.to_revision) if page.fresh else (0, 0)
+        job.done += page.count
+        job.total = max(job.total, job.done)
         job.changed += changed
         job.delta_picousd += delta
-        job.cursor_organization_id, job.cursor_environment = lane.organization_id, lane.environment
-        job.cursor_event_id = page.last_id or lane.end_id
-        job.save(
-            update_fields=[
-                *("done", "changed", "delta_picousd"),
-                *("cursor_organization_id", "cursor_environment", "cursor_event_id"),
-            ]
-        )
+        job.cursor_organization_id, job.cursor_environment = page.lane.organization_id, page.lane.environment
+        job.cursor_event_id = page.last_id
+        job.save(update_fields=_PROGRESS)
 
 
 def _cost(event: _Stored, catalog: Catalog, organization_id: int) -> Cost:
@@ -178,39 +205,43 @@ def _cost(event: _Stored, catalog: Catalog, organization_id: int) -> Cost:
 
 _STORE = f"""WITH fresh AS MATERIALIZED (
     SELECT * FROM unnest(%(ids)s::uuid[], %(slots)s::smallint[], %(costs)s::numeric[], %(statuses)s::text[],
-        %(cards)s::bigint[], %(policies)s::bigint[])
-        AS f (id, slot, new_cost, new_status, new_card, new_policy)
+        %(cards)s::bigint[], %(policies)s::bigint[], %(old_costs)s::numeric[], %(old_statuses)s::text[],
+        %(old_cards)s::bigint[], %(old_policies)s::bigint[], %(old_revisions)s::int[])
+        AS f (id, slot, new_cost, new_status, new_card, new_policy, old_cost, old_status, old_card, old_policy,
+            old_revision)
 ), changed AS (
-    UPDATE event SET cost_picousd = f.new_cost, price_status = f.new_status, rate_card_id = f.new_card,
+    UPDATE event e SET cost_picousd = f.new_cost, price_status = f.new_status, rate_card_id = f.new_card,
         tier_policy_id = f.new_policy, pricing_revision = %(revision)s
-    FROM fresh f JOIN event e ON e.id = f.id AND e.slot = f.slot
-    WHERE event.id = e.id AND event.slot = e.slot AND e.pricing_revision < %(below)s
-    RETURNING e.*, f.new_cost
+    FROM fresh f
+    WHERE e.id = f.id AND e.slot = f.slot AND e.pricing_revision = f.old_revision
+    RETURNING {", ".join(f"e.{column}" for column in rollups.EVENT_DIMENSIONS)}, f.*
 ), history AS (
     INSERT INTO event_cost_history (event_id, replaced_at, replaced_by_revision, cost_picousd, price_status,
         rate_card_id, tier_policy_id, pricing_revision)
-    SELECT id, clock_timestamp(), %(revision)s, cost_picousd, price_status, rate_card_id, tier_policy_id,
-        pricing_revision
-    FROM changed
+    SELECT id, clock_timestamp(), %(revision)s, old_cost, old_status, old_card, old_policy, old_revision FROM changed
 ), moved AS (
-    {rollups.revaluation("changed", old="e.cost_picousd", new="e.new_cost")}
+    {rollups.revaluation("changed", old="e.old_cost", new="e.new_cost")}
 )
-SELECT count(*), coalesce(sum(coalesce(new_cost, 0) - coalesce(cost_picousd, 0)), 0) FROM changed"""  # noqa: S608
+SELECT count(*), coalesce(sum(coalesce(new_cost, 0) - coalesce(old_cost, 0)), 0) FROM changed"""  # noqa: S608
 
 
-def _store(cursor: Any, fresh: Sequence[tuple[UUID, Cost]], revision: int, below: int) -> tuple[int, int]:
+def _store(cursor: Any, fresh: Sequence[tuple[_Stored, Cost]], revision: int) -> tuple[int, int]:
     """How many events were changed, and by how many picousd in all."""
     cursor.execute(
         _STORE,
         {
-            "ids": [event_id for event_id, _ in fresh],
-            "slots": [event_id.int & 0xFF for event_id, _ in fresh],
+            "ids": [event.id for event, _ in fresh],
+            "slots": [event.id.int & 0xFF for event, _ in fresh],
             "costs": [cost.picousd for _, cost in fresh],
             "statuses": [cost.status for _, cost in fresh],
             "cards": [cost.card_id for _, cost in fresh],
             "policies": [cost.tier_policy_id for _, cost in fresh],
+            "old_costs": [event.cost_picousd for event, _ in fresh],
+            "old_statuses": [event.price_status for event, _ in fresh],
+            "old_cards": [event.rate_card_id for event, _ in fresh],
+            "old_policies": [event.tier_policy_id for event, _ in fresh],
+            "old_revisions": [event.pricing_revision for event, _ in fresh],
             "revision": revision,
-            "below": below,
         },
     )
     changed, delta = cursor.fetchone()

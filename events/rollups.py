@@ -171,12 +171,15 @@ def fold_now() -> int:
 
 # The expression of each delta column over the event table `e`, for rebuilding and for the audit.
 _EVENT_LATENCY = f"floor(ln(greatest(e.latency_ms, {_SHORTEST_MS})) / ln({LATENCY_GAMMA}::float8))::smallint"
-_LOCAL = "(event_time(e.id) AT TIME ZONE o.time_zone)"
+# OFFSET 0 keeps the planner from working the time out again for each of its uses.
+_AT = (
+    "CROSS JOIN LATERAL (SELECT event_time(e.id) AS at, event_time(e.id) AT TIME ZONE o.time_zone AS local OFFSET 0) t"
+)
 _FROM_EVENT = {
     "organization_id": "e.organization_id",
     "environment": "e.environment",
-    "hour": f"event_time(e.id) - ({_LOCAL} - date_trunc('hour', {_LOCAL}))",
-    "day": f"{_LOCAL}::date",
+    "hour": "t.at - (t.local - date_trunc('hour', t.local))",
+    "day": "t.local::date",
     "tracked_user_id": "coalesce(e.tracked_user_id, 0)",
     **{name: f"e.{name}" for name in ("feature", "step", "provider", "model", "status", "service_tier")},
     "latency_bucket": _EVENT_LATENCY,
@@ -187,25 +190,29 @@ _FROM_EVENT = {
     "cost_picousd": "coalesce(e.cost_picousd, 0)",
 }
 EVENTS_AS_DELTA = f"""SELECT {", ".join(f"{expression} AS {name}" for name, expression in _FROM_EVENT.items())}
-FROM event e JOIN organization o ON o.id = e.organization_id"""  # noqa: S608
+FROM event e JOIN organization o ON o.id = e.organization_id {_AT}"""  # noqa: S608
 REBUILD = _fold_statement(EVENTS_AS_DELTA)
+
+
+EVENT_DIMENSIONS = ("organization_id", "environment", *DIMENSIONS[4:11])
+"""The columns of an event by which usage is told apart, beside its id, which holds the time."""
 
 
 def revaluation(source: str, *, old: str, new: str) -> str:
     """INSERT of the deltas by which new costs of events differ from their old ones; nothing else of them changes.
 
-    `source` has the events' columns and is read as `e`; `old` and `new` are expressions over it, NULL for unpriced. The
-    latencies stay as they are, so these deltas have none.
+    `source` has the events' id and EVENT_DIMENSIONS and is read as `e`; `old` and `new` are expressions over it, NULL
+    for unpriced. The latencies stay as they are, so these deltas have none.
     """
     keys = {name: expression for name, expression in _FROM_EVENT.items() if name in DIMENSIONS[:-1]}
     measures = {
-        **{name: "0" for name in MEASURES},
+        **dict.fromkeys(MEASURES, "0"),
         "unpriced": f"sum(({new} IS NULL)::int - ({old} IS NULL)::int)",
         "cost_picousd": f"sum(coalesce({new}, 0) - coalesce({old}, 0))",
     }
     return f"""INSERT INTO usage_delta ({", ".join((*keys, *measures))})
 SELECT {", ".join((*keys.values(), *measures.values()))}
-FROM {source} e JOIN organization o ON o.id = e.organization_id
+FROM {source} e JOIN organization o ON o.id = e.organization_id {_AT}
 GROUP BY {", ".join(str(number + 1) for number in range(len(keys)))}
 HAVING {measures["unpriced"]} <> 0 OR {measures["cost_picousd"]} <> 0"""  # noqa: S608
 
