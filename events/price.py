@@ -13,7 +13,7 @@ from msgspec import UNSET
 from events import field_errors, wire
 from events.price_sources import Sources
 from events.schema import MAX_LABEL_CHARACTERS, InvalidEvent, explained, split_list, time_ms
-from events.usage import COUNTERS, UsageReader, read_counters, read_region, read_tier
+from events.usage import COUNTERS, UsageReader, read_counters, read_region, read_served_tier, read_tier
 from events.wire import FieldError
 from pricing.costs import Cost, Line, Usage, normalise, usd, usd_per_mtok
 from pricing.resolution import Catalog, Resolution
@@ -98,7 +98,7 @@ def _read_item(body: bytes, now_ms: int, read_usage: UsageReader) -> Question:
         provider=provider,
         model=model,
         at_ms=_at_ms(item.timestamp, now_ms, errors),
-        tier="standard" if sent_tier is None else read_tier(sent_tier, "usage.serviceTier", errors),
+        tier=read_served_tier(item.usage) if sent_tier is None else read_tier(sent_tier, "usage.serviceTier", errors),
         region=(item.region or "")[:MAX_LABEL_CHARACTERS].strip().lower() or read_region(item.usage, provider),
         usage=None,
     )

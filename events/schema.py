@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from events import field_errors, wire, wire_json
-from events.usage import UsageReader, read_counters, read_region, read_tier
+from events.usage import UsageReader, read_counters, read_region, read_served_tier, read_tier
 from events.wire import FieldError
 
 MAX_LABEL_CHARACTERS = 255
@@ -251,7 +251,7 @@ class _Reading:
         sent, field = self.event.usage.service_tier, "usage.serviceTier"
         if sent is None:
             sent, field = self.known.service_tier, "metadata.serviceTier"
-        return "standard" if sent is None else read_tier(sent, field, self.errors)
+        return read_served_tier(self.event.usage) if sent is None else read_tier(sent, field, self.errors)
 
     def _occurred_at_ms(self) -> int:
         text = self.known.timestamp

@@ -86,13 +86,24 @@ def _provider_counters(
 
 def read_region(usage: wire.Usage, provider: str | None) -> str:
     """The region that prices the call, where the provider's own usage object says it; otherwise "global"."""
-    sent = usage.provider_usage.get("inference_geo") if usage.provider_usage else None
+    return region_of(provider or "", {"inference_geo": _word_of(usage, "inference_geo")})
+
+
+def read_served_tier(usage: wire.Usage) -> str:
+    """The tier that the provider's own usage object names (Anthropic's does), for senders who name none."""
+    served = _word_of(usage, "service_tier")
+    return TIERS.get(served, "standard") if isinstance(served, str) else "standard"
+
+
+def _word_of(usage: wire.Usage, name: str) -> Any:
+    """One value of the provider's usage object; None where there is none."""
+    sent = usage.provider_usage.get(name) if usage.provider_usage else None
     if sent is None:
-        return "global"
+        return None
     try:
-        return region_of(provider or "", {"inference_geo": _decode_anything(sent)})
+        return _decode_anything(sent)
     except (msgspec.DecodeError, RecursionError):
-        return "global"  # Not JSON after all: `read_counters` says so.
+        return None  # Not JSON after all: `read_counters` says so.
 
 
 def read_tier(sent: str, field: str, errors: list[FieldError]) -> str:

@@ -429,3 +429,25 @@ def test_a_provider_s_usage_with_a_number_beyond_a_double_is_refused_by_name() -
         with pytest.raises(InvalidEvent) as caught:
             parse_event(raw, NOW_MS, lambda *_: {"input_tokens": 1})
         assert FieldError("usage.providerUsage", "holds a number out of range") in caught.value.errors
+
+
+@pytest.mark.parametrize(
+    ("sent", "own", "tier"),
+    [
+        (None, {"service_tier": "batch"}, "batch"),
+        (None, {"service_tier": "standard"}, "standard"),
+        (None, {"service_tier": "priority"}, "priority"),
+        (None, {"service_tier": "something new"}, "standard"),
+        (None, {"service_tier": {"deep": "batch"}}, "standard"),
+        (None, {"service_tier": None}, "standard"),
+        (None, {}, "standard"),
+        ("standard", {"service_tier": "batch"}, "standard"),
+        ("batch", {"service_tier": "standard"}, "batch"),
+    ],
+)
+def test_the_tier_that_the_provider_names_counts_where_the_sender_names_none(
+    sent: str | None, own: dict[str, Any], tier: str
+) -> None:
+    usage = {"provider": "anthropic", "providerUsage": own} | ({"serviceTier": sent} if sent else {})
+    event = parse_event(json.dumps({"usage": usage}).encode(), NOW_MS, lambda *_: {"input_tokens": 1})
+    assert event.service_tier == tier

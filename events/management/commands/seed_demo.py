@@ -47,7 +47,10 @@ class Command(BaseCommand):
             file=cast(IO[str], self.stdout), highlight=False, soft_wrap=True, no_color=options["no_color"]
         )
         with _progress(console, wanted.number) as progress:
-            written = demo_writer.write(wanted, now=now, progress=progress)
+            try:
+                written = demo_writer.write(wanted, now=now, progress=progress)
+            except demo_writer.PricesChanged as error:
+                raise CommandError(str(error)) from None
         if written is None:
             console.print(f"{organization.slug} has this sample data already; nothing was added.", markup=False)
             return
