@@ -5,13 +5,12 @@ import json
 import os
 import secrets
 from collections.abc import Callable
-from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
 
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connections
 
 DEMO_SLUG = "demo"
@@ -55,13 +54,42 @@ def _migrate(say: Say) -> None:
         cursor.execute(maintenance.CREATE_MONTHS_AHEAD)
 
 
-def _import_prices(say: Say) -> None:
-    from pricing.models import PricingSnapshot
+_PRICES_WAIT = (
+    "New prices change known ones, so the old ones stay until somebody approves:"
+    " manage.py import_prices --dry-run shows what changes, manage.py import_prices --yes approves it."
+)
 
-    wanted = version("genai-prices")
-    if not PricingSnapshot.objects.filter(source="genai-prices", version=wanted).exists():
-        say(f"Loading the price catalog (genai-prices {wanted})")
-        call_command("import_prices", stdout=StringIO())
+
+def _import_prices(say: Say) -> None:
+    """Import the lists that are not in the catalog yet. What somebody has to approve waits, with the old prices."""
+    from pricing.catalog import current_revision
+    from pricing.importers.store import is_imported, list_versions
+
+    missing = ", ".join(
+        f"{source} {version}" for source, version in list_versions() if not is_imported(source, version)
+    )
+    # What waits is not tried at every start: that reads the stored events it would re-price.
+    waiting = settings.DATA_DIR / "prices_waiting"
+    if not missing:
+        waiting.unlink(missing_ok=True)
+        return
+    if waiting.exists() and waiting.read_text() == missing:
+        say(_PRICES_WAIT)
+        return
+    from events.management.commands.import_prices import NeedsApproval
+
+    is_first = current_revision() == 0
+    say(f"Loading the price catalog ({missing})")
+    try:
+        # Nobody chooses between two lists while the first one is loaded.
+        call_command("import_prices", interactive=False, no_cross_check=is_first, stdout=StringIO())
+    except NeedsApproval:
+        waiting.write_text(missing)
+        say(_PRICES_WAIT)
+    except CommandError as error:
+        if is_first:
+            raise
+        say(f"The new prices could not be loaded, so the old ones stay. {error}")
 
 
 def _collect_static(say: Say) -> None:

@@ -7,6 +7,7 @@ told with the place where it stands.
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -134,7 +135,17 @@ def version_of(path: Path) -> str:
 
 
 class _ExactLoader(yaml.SafeLoader):
-    """Numbers with a point become decimals, dates stay text: a price is never a float."""
+    """Numbers with a point become decimals, dates stay text: a price is never a float. No key may be there twice."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        # YAML's own way is to let the later one win: a provider's second section would hide its first.
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is there twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
 
 
 def _text(loader: Any, node: Any) -> str:
@@ -146,8 +157,9 @@ _ExactLoader.add_constructor("tag:yaml.org,2002:timestamp", _text)
 
 
 def _offered(slug: str, offered: _Offered) -> tuple[str, Tier, datetime]:
-    _checked(offered, f"{slug}: offered {offered.tier}")
-    start = _moment(offered.start)
+    with _placed(f"{slug}: offered {offered.tier}"):
+        _checked(offered)
+        start = _moment(offered.start)
     assert start is not None
     return slug, offered.tier, start
 
@@ -159,16 +171,18 @@ def _alias(slug: str, name: _Name) -> AliasRow:
     elif name.name != name.name.lower():
         raise ValueError(f"{where}: names are compared in lower case")
     model: ModelKey = (name.of or slug, name.model)
-    return AliasRow(slug, name.match, name.name, 0, model, _checked(name, where), *name.span())
+    with _placed(where):
+        return AliasRow(slug, name.match, name.name, 0, model, _checked(name), *name.span())
 
 
 def _card(slug: str, card: _Card) -> CardRow:
     where = f"{slug}: card of {card.model} from {card.start}"
-    window = WeeklyWindow.parse(msgspec.to_builtins(card.window)) if card.window else None
+    with _placed(where):
+        window = WeeklyWindow.parse(msgspec.to_builtins(card.window)) if card.window else None
+        source, span = _checked(card), card.span()
     rates = tuple(sorted(_rates({0: card.rates, **card.above}, where)))
     if not rates:
         raise ValueError(f"{where}: has no rates")
-    source, span = _checked(card, where), card.span()
     return CardRow(
         (slug, card.model), card.tier, *span, window, card.basis, card.has_other_charges, source, rates, card.region
     )
@@ -188,7 +202,8 @@ def _policy(slug: str, tier: _Tiers) -> PolicyRow:
         _check_pattern(tier.models, where)
     factors = tuple(sorted(_factors({0: tier.factors, **tier.above}, where)))
     model = (slug, tier.model) if tier.model else None
-    return PolicyRow(slug, model, tier.tier, _checked(tier, where), factors, tier.models, *tier.span())
+    with _placed(where):
+        return PolicyRow(slug, model, tier.tier, _checked(tier), factors, tier.models, *tier.span())
 
 
 def _factors(by_threshold: Mapping[int, Rates], where: str) -> Iterator[FactorRow]:
@@ -202,9 +217,18 @@ def _factors(by_threshold: Mapping[int, Rates], where: str) -> Iterator[FactorRo
                 yield FactorRow(meter, prompt_over, factor.quantize(Decimal("1e-12")))
 
 
-def _checked(entry: _Entry, where: str) -> str:
+@contextmanager
+def _placed(where: str) -> Iterator[None]:
+    """Says where in the file a date, zone, time or source is wrong."""
+    try:
+        yield
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{where}: {error.args[0]}") from None
+
+
+def _checked(entry: _Entry) -> str:
     if not entry.source.startswith("https://"):
-        raise ValueError(f"{where}: the source must be an https address, got {entry.source!r}")
+        raise ValueError(f"the source must be an https address, got {entry.source!r}")
     return entry.source
 
 

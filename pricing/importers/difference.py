@@ -75,7 +75,7 @@ def difference(wanted: PriceList, current: CurrentCatalog) -> Difference:
         closed_policies=tuple(
             pk
             for policy, pk in current.policies.items()
-            if policy not in policies and (wanted.is_correction or policy.model in listed)
+            if policy not in policies and (wanted.is_correction or policy.model is None or policy.model in listed)
         ),
     )
 

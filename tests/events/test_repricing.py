@@ -12,7 +12,7 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from events import price_changes, repricing, rollups
+from events import price_changes, repricing, rollups, writer
 from events.models import EventCostHistory, Organization, RepriceJob
 from events.price_changes import Change
 from pricing import catalog as price_catalog
@@ -120,7 +120,7 @@ def test_a_price_change_touches_no_earlier_call(acme: Organization) -> None:
 
 
 def test_pricing_an_unknown_model_prices_its_past_calls(acme: Organization) -> None:
-    unknown = {"provider": "acme-llm", "model": "house-model", "cost": None}
+    unknown: dict[str, Any] = {"provider": "acme-llm", "model": "house-model", "cost": None}
     store_events(acme, [Call(at=NOW - 30 * DAY, usage=Usage(10, 20), **unknown), Call(at=NOW, **unknown)])
     tried = price_changes.try_out(lambda: entries.correct_price(rates("house-model", "acme-llm"), by()))
     assert [(m.unpriced_before, m.unpriced_after) for m in tried.effect.models] == [(2, 0)]
@@ -253,7 +253,7 @@ def test_nothing_is_stored_at_an_older_revision_after_a_new_one_is_published(ing
     assert [result["cost"] for result in batch.body["results"]] == [0.013, None]
 
 
-def test_a_commit_under_way_is_waited_for_and_priced_anew(ingest: Ingest) -> None:
+def test_a_commit_under_way_is_waited_for_and_priced_anew(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The writer is between its look at the revision and its commit when somebody publishes."""
     ingest.post("/api/events", event())
     published: list[Change[PricingRevision]] = []
@@ -265,30 +265,16 @@ def test_a_commit_under_way_is_waited_for_and_priced_anew(ingest: Ingest) -> Non
             connection.close()
 
     publisher = Thread(target=publish_beside)
+    copy = writer._copy
 
-    async def commit_slowly() -> None:
-        runtime = ingest.runtime
-        real = runtime.writer._newest_catalog  # the writer's own way, unused here: the revision is still current
-        assert real
-        copied = asyncio.Event()
-        from events import writer
+    async def copy_slowly(*arguments: Any) -> None:
+        await copy(*arguments)
+        if publisher.ident is None:
+            publisher.start()
+            await asyncio.to_thread(_wait_until_blocked)
 
-        copy = writer._copy
-
-        async def slow_copy(*arguments: Any) -> None:
-            await copy(*arguments)
-            if not copied.is_set():
-                copied.set()
-                publisher.start()
-                await asyncio.to_thread(_wait_until_blocked)
-
-        writer._copy = slow_copy
-        try:
-            await ingest.call("/api/events", event())
-        finally:
-            writer._copy = copy
-
-    ingest.runner.run(commit_slowly())
+    monkeypatch.setattr(writer, "_copy", copy_slowly)
+    ingest.post("/api/events", event())
     publisher.join()
     assert published[0].effect.events == 1, "the dry run could not see the second event yet"
     repricing.run_pending()

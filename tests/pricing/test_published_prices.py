@@ -84,7 +84,7 @@ def test_no_call_is_listed_twice() -> None:
         assert earlier == row.place, f"{row.place} asks the same as {earlier}"
 
 
-@pytest.mark.parametrize("row", rows(), ids=str)
+@pytest.mark.parametrize("row", list(rows()), ids=str)
 def test_published_price(catalog: Catalog, row: Row) -> None:
     assert not row.problem()
     named = row.named()

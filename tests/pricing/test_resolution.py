@@ -258,4 +258,5 @@ def test_an_organizations_own_name_comes_before_everybodys_and_is_nobody_elses()
     assert catalog.resolve("acme", "m", 0, organization_id=7).model == "other"
     assert catalog.resolve("acme", "m", 0, organization_id=8).model == "m"
     assert catalog.resolve("acme", "m", 0).model == "m"
-    assert catalog.resolve("shop", "m", 0, organization_id=7).model == "other"  # a reseller sells it under that name too
+    # A reseller sells it under that name too.
+    assert catalog.resolve("shop", "m", 0, organization_id=7).model == "other"

@@ -9,8 +9,17 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from pricing.catalog import Catalog, current_revision, epoch_ms, load
-from pricing.importers.rows import AliasRow, CardRow, PriceList, ProviderAliasRow, ProviderRow, RateRow
-from pricing.importers.store import import_all, import_price_list
+from pricing.importers.rows import (
+    AliasRow,
+    CardRow,
+    FactorRow,
+    PolicyRow,
+    PriceList,
+    ProviderAliasRow,
+    ProviderRow,
+    RateRow,
+)
+from pricing.importers.store import import_all, import_price_list, is_imported, list_versions, price_lists
 from pricing.models import ModelAlias, PricingRevision, PricingSnapshot, Rate, RateCard, TierFactor, TierPolicy
 
 pytestmark = pytest.mark.django_db
@@ -122,6 +131,79 @@ def test_a_new_version_with_the_same_prices_is_recorded() -> None:
     imported = import_price_list(price_list("2", [card("m", "1")]), now=NOW)
     assert imported.difference.is_empty()
     assert PricingSnapshot.objects.get(source="acme-prices", version="2").imported_revision_id == imported.revision
+
+
+def test_what_a_provider_resells_is_kept_by_revision() -> None:
+    shop = ProviderRow("shop", "Shop", resells=("acme",), model_pattern="^shop-.*$")
+    first = replace(price_list("1", [card("m", "1")]), providers=(ProviderRow("acme", "Acme"), shop))
+    then = import_price_list(first, now=NOW).revision
+    alone = replace(shop, resells=(), model_pattern="")
+    second = replace(first, raw=b"2", version="2", providers=(ProviderRow("acme", "Acme"), alone))
+    import_price_list(second, now=NOW)
+    assert [load(revision).resolve("shop", "m", AT).status for revision in (then, None)] == ["priced", "unpriced_model"]
+    assert import_price_list(second, now=NOW).difference.is_empty()
+    back = import_price_list(replace(first, raw=b"3", version="3"), now=NOW)
+    assert back.difference.providers == (shop,)
+    assert load().resolve("shop", "m", AT).status == "priced"
+
+
+def test_another_spelling_of_a_provider_is_kept_by_revision() -> None:
+    first = price_list("1", [card("m", "1")])
+    then = import_price_list(first, now=NOW).revision
+    renamed = replace(first, raw=b"2", version="2", provider_aliases=(ProviderAliasRow("acme-llc", "acme", SOURCE),))
+    import_price_list(renamed, now=NOW)
+    found = [
+        [load(revision).resolve(name, "m", AT).status for name in ("acme-inc", "acme-llc")] for revision in (then, None)
+    ]
+    assert found == [["priced", "unpriced_provider"], ["unpriced_provider", "priced"]]
+
+
+def test_a_correction_s_spelling_wins_over_an_imported_one() -> None:
+    other = replace(
+        price_list("1", [card("m", "1")]), providers=(ProviderRow("acme", "Acme"), ProviderRow("other", "O"))
+    )
+    import_price_list(other, now=NOW)
+    corrected = replace(
+        price_list("2", []),
+        source="corrections.yaml",
+        layer=20,
+        providers=(),
+        provider_aliases=(ProviderAliasRow("acme-inc", "other", SOURCE),),
+    )
+    import_price_list(corrected, now=NOW)
+    assert load().resolve("acme-inc", "m", AT).provider == "other"
+    import_price_list(replace(corrected, raw=b"3", version="3", provider_aliases=()), now=NOW)
+    assert load().resolve("acme-inc", "m", AT).provider == "acme"
+
+
+def test_a_tier_rule_that_the_source_no_longer_states_ends() -> None:
+    rule = PolicyRow("acme", None, "batch", SOURCE, (FactorRow("input", 0, Decimal("0.5")),))
+    first = replace(price_list("1", [card("m", "1")]), policies=(rule,))
+    then = import_price_list(first, now=NOW).revision
+    import_price_list(price_list("2", [card("m", "1")]), now=NOW)
+    found = [load(revision).resolve("acme", "m", AT, "batch").status for revision in (then, None)]
+    assert found == ["priced", "unpriced_tier"]
+
+
+def test_which_version_of_a_list_was_imported_last() -> None:
+    def versions() -> list[bool]:
+        return [is_imported("acme-prices", version) for version in ("1", "2")]
+
+    first, second = (price_list(version, [card("m", "1")]) for version in ("1", "2"))
+    assert versions() == [False, False]
+    for wanted, expected in ((first, [True, False]), (second, [False, True]), (first, [True, False])):
+        import_price_list(wanted, now=NOW)
+        assert versions() == expected
+    PricingRevision.objects.create(
+        created_at=NOW, author_id=7, kind="override", note="acme-prices is wrong", summary={}
+    )
+    assert versions() == [True, False]
+
+
+def test_the_lists_that_would_be_read_are_named_without_reading_them(catalog: Catalog) -> None:
+    named = list_versions()
+    assert named == tuple((each.source, each.version) for each in price_lists())
+    assert all(is_imported(*each) for each in named)
 
 
 @pytest.fixture
