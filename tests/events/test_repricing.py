@@ -73,7 +73,7 @@ def test_a_correction_prices_the_past_anew_and_keeps_the_old_costs(acme: Organiz
     price_stored(acme)
     first = stored("cost_picousd, rate_card_id, pricing_revision")
     assert [int(row[0]) for row in first] == [2_500_000_000_000] * 2 + [150_000_000_000, 2_500_000_000_000]
-    span = {"valid_from": NOW - 15 * DAY, "valid_to": NOW - DAY}
+    span: dict[str, Any] = {"valid_from": NOW - 15 * DAY, "valid_to": NOW - DAY}
     tried = price_changes.try_out(lambda: entries.correct_price(rates(**span), by()))
     assert (tried.effect.events, tried.effect.delta_picousd) == (1, 2_500_000_000_000)
     assert stored("cost_picousd, rate_card_id, pricing_revision") == first
@@ -92,7 +92,7 @@ def test_a_correction_prices_the_past_anew_and_keeps_the_old_costs(acme: Organiz
     assert old.replaced_by_revision == done.result.pk
     assert rollups.audit() == []
     job = RepriceJob.objects.get(to_revision=done.result.pk)
-    assert (job.changed, job.delta_picousd, job.percent) == (1, 2_500_000_000_000, 100)
+    assert (job.changed, int(job.delta_picousd), job.percent) == (1, 2_500_000_000_000, 100)
     assert PricingRevision.objects.get(pk=done.result.pk).summary["effect"]["events"] == 1
 
 
