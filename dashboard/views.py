@@ -11,9 +11,12 @@ from dashboard.access import ORGANIZATION_KEY, THEMES, MemberRequest, member_req
 from dashboard.filters import Filters
 from dashboard.pages import first_run
 from dashboard.pages import overview as overview_page
+from dashboard.pages import price as price_page
+from dashboard.pages import prices as prices_page
 from dashboard.pages import rejected as rejected_page
 from dashboard.pages import request as request_page
 from dashboard.pages import requests as requests_page
+from dashboard.price_search import PriceSearch
 from dashboard.queries.conditions import parse_public_id
 from dashboard.rendering import not_modified, render_page
 
@@ -62,6 +65,34 @@ def request_detail(request: MemberRequest, event_id: str) -> HttpResponse:
     if page is None:
         raise Http404("There is no such request in this organization.")
     return render_page(request, "dashboard/request.html", page, {"drawer-body": "detail"})
+
+
+@require_GET
+@member_required()
+def prices(request: MemberRequest) -> HttpResponse:
+    """The price catalog: whole, its filtered results, its next rows, or how far a re-pricing is."""
+    search = PriceSearch.from_query(request.GET.dict())
+    if request.htmx.target == "repricing":
+        progress = prices_page.progress(request.visit, search, polled=True)
+        if progress.revision and progress.revision == request.GET.get("rev"):
+            return not_modified()
+        return render_page(
+            request, "dashboard/prices.html", prices_page.ProgressPage(progress), {"repricing": "repricing"}
+        )
+    page = prices_page.build(request.visit, search)
+    response = render_page(request, "dashboard/prices.html", page, {"results": "results", "": "rows"})
+    return push_url(response, page.href) if request.htmx.target == "results" else response
+
+
+@require_GET
+@member_required()
+def price(request: MemberRequest, provider: str, key: str) -> HttpResponse:
+    """One model of the catalog with its history."""
+    search = PriceSearch.from_query(request.GET.dict())
+    page = price_page.build(request.visit, provider, key, search.environment)
+    if page is None:
+        raise Http404("The catalog has no such model.")
+    return render_page(request, "dashboard/price.html", page)
 
 
 @require_GET

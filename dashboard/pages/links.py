@@ -1,6 +1,8 @@
 """Where pages lead to: addresses with the filters that they carry on."""
 
-from django.urls import reverse
+from urllib.parse import urlencode
+
+from django.urls import NoReverseMatch, reverse
 
 from dashboard.filters import NONE, PERIODS, Filters
 from dashboard.pages.parts import Chip, Option
@@ -15,6 +17,41 @@ def requests_href(filters: Filters, **changes: str | None) -> str:
 def request_href(public_id: str) -> str:
     """The page of one request."""
     return reverse("dashboard:request", args=[public_id])
+
+
+def costs_href(filters: Filters, by: str, **changes: str | None) -> str:
+    """The Cost Breakdown by a dimension, with the same filters."""
+    return filters.href(reverse("dashboard:costs"), by=by if by != "feature" else None, **changes)
+
+
+def user_href(filters: Filters, external_id: str) -> str:
+    """The costs of one user; their requests for those of nobody."""
+    if not external_id:
+        return requests_href(filters, user="")
+    return filters.href(reverse("dashboard:user"), user=external_id)
+
+
+def feature_href(filters: Filters, feature: str) -> str:
+    """The costs of one feature; the requests of none for those without."""
+    if not feature:
+        return requests_href(filters, feature="")
+    return filters.href(reverse("dashboard:feature"), feature=feature)
+
+
+def price_href(provider: str, key: str) -> str:
+    """The catalog's page of a model; '' for a provider that no address can name."""
+    try:
+        return reverse("dashboard:price", args=[provider, key])
+    except NoReverseMatch:
+        return ""
+
+
+def admin_href(name: str, **query: str) -> str:
+    """A page of the admin by its name with a query; '' where the admin has no such page."""
+    try:
+        return f"{reverse(f'admin:{name}')}?{urlencode(query)}"
+    except NoReverseMatch:
+        return ""
 
 
 def named(value: str) -> str:

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.urls import reverse
+
 from dashboard import formats
 from dashboard.filters import Filters
 from dashboard.formats import count, duration, moment, money, money_exact
-from dashboard.pages.links import model_name, named, requests_href
+from dashboard.pages.links import model_name, named, price_href, requests_href
 from dashboard.pages.parts import Frame
 from dashboard.pages.request_rows import STATUS_WORDS, tone_of
 from dashboard.queries import events
-from dashboard.queries.events import EventDetail
+from dashboard.queries.events import EventDetail, FormerCost
 from dashboard.queries.reading import snapshot
 from dashboard.visit import Visit
 from events.models import Environment, Flag
@@ -75,10 +77,17 @@ class Request:
     facts: Sequence[Fact]
     lines: Sequence[ReceiptLine]
     total: str
+    priced_as: str
+    """The catalog's model whose rates they are: "openai/gpt-4o"."""
+    priced_as_href: str
     source: str
     source_href: str
     unpriced_text: str
     """Why there is no cost; '' when there is one."""
+    prices_href: str
+    """Where models without a price are listed; '' where there is a cost."""
+    former_costs: Sequence[str]
+    """What it cost before, a sentence each, the latest first."""
     flags: Sequence[str]
     metadata: str
     provider_usage: str
@@ -92,6 +101,7 @@ def build(visit: Visit, event_id: UUID) -> Request | None:
         if found is None:
             return None
         receipt = _receipt(found)
+        former = events.cost_history(visit.organization_id, event_id)
     filters = Filters.from_query({"environment": Environment(found.environment).label}, visit.now, visit.zone)
     return Request(
         frame=visit.frame("Request", "requests", filters.environment),
@@ -102,9 +112,13 @@ def build(visit: Visit, event_id: UUID) -> Request | None:
         facts=_facts(found, filters, visit),
         lines=_lines(receipt),
         total=money_exact(found.cost_picousd),
+        priced_as=model_name(receipt.provider, receipt.model) if receipt else "",
+        priced_as_href=price_href(receipt.provider, receipt.model) if receipt else "",
         source=_source(receipt, visit) if receipt else "",
         source_href=receipt.source_url if receipt and receipt.source_url.startswith("https://") else "",
         unpriced_text=_unpriced(found),
+        prices_href=reverse("dashboard:prices") if found.cost_picousd is None else "",
+        former_costs=tuple(_former(cost, visit) for cost in former),
         flags=tuple(FLAGS[flag] for flag in found.flags),
         metadata=found.metadata,
         provider_usage=found.provider_usage,
@@ -142,6 +156,7 @@ def _facts(found: EventDetail, filters: Filters, visit: Visit) -> tuple[Fact, ..
         Fact("Latency", duration(found.latency_ms)),
         Fact("Streaming", _streaming(found)),
         Fact("Service tier", found.service_tier.label, requests_href(filters, tier=found.service_tier.label)),
+        Fact("Region", "" if found.region == "global" else found.region),
         Fact("Received", moment(received, visit.zone)),
         Fact("API key", found.api_key),
         Fact("API flavor", found.api_flavor),
@@ -192,10 +207,19 @@ def _lines(receipt: Receipt | None) -> tuple[ReceiptLine, ...]:
 def _source(receipt: Receipt, visit: Visit) -> str:
     since = f" in force since {formats.day(receipt.valid_from.astimezone(visit.zone))}" if receipt.valid_from else ""
     derived = ", derived from its standard rates" if receipt.rate_from == "policy" else ""
-    rates = f"Rates of {model_name(receipt.provider, receipt.model)}, {receipt.tier}{since}{derived}."
+    region = "" if receipt.region == "global" else f" of the region {receipt.region}"
+    rates = f"{receipt.tier}{region}{since}{derived}."
     partial = " A lower bound: some charges have no rate." if receipt.cost.status == "partial" else ""
     replaced = " A later price list has replaced them." if receipt.superseded else ""
     return f"{rates} Source: {receipt.source}, revision {receipt.revision}.{partial}{replaced}"
+
+
+def _former(cost: FormerCost, visit: Visit) -> str:
+    """ "$0.0052 until 21 Nov 2026, replaced by revision 7: <its note>"; the cost is exact."""
+    amount = "No price" if cost.cost_picousd is None else money_exact(cost.cost_picousd)
+    note = f": {cost.note}" if cost.note else ""
+    day = formats.day(cost.replaced_at.astimezone(visit.zone))
+    return f"{amount} until {day}, replaced by revision {cost.revision}{note}"
 
 
 def _unpriced(found: EventDetail) -> str:

@@ -41,6 +41,11 @@ def parse_public_id(text: str) -> UUID | None:
     return UUID(found[1]) if found else None
 
 
+def contains(text: str) -> str:
+    """The pattern of LIKE for values that contain the text as it stands."""
+    return f"%{re.sub(r'([%_\\])', r'\\\1', text)}%"
+
+
 def on_events(organization_id: int, filters: Filters, lower: UUID, upper: UUID) -> Sql:
     """Events `e` of the organization with lower <= id < upper that meet every condition.
 
@@ -105,7 +110,7 @@ def _text(organization_id: int, text: str) -> Sql:
     event_id = parse_public_id(text.lower())
     if event_id is not None:
         return Sql("e.id = %s AND e.slot = %s", (event_id, event_id.int & 0xFF))
-    pattern = f"%{re.sub(r'([%_\\])', r'\\\1', text)}%"
+    pattern = contains(text)
     columns = ("model", "feature", "step", "provider", "session_id", "conversation_id", "error_message")
     own = " OR ".join(f"e.{column} ILIKE %s" for column in columns)
     return Sql(

@@ -74,6 +74,7 @@ class EventDetail:
     rate_card_id: int | None
     tier_policy_id: int | None
     pricing_revision: int
+    region: str
     error_message: str
     api_flavor: str
     provider_usage: str
@@ -83,6 +84,16 @@ class EventDetail:
     def occurred_at(self) -> datetime:
         """When the call happened, UTC."""
         return time_of(self.id)
+
+
+@dataclass(frozen=True)
+class FormerCost:
+    """A cost that an event had until a revision of the catalog replaced it. None: no price was known."""
+
+    cost_picousd: int | None
+    replaced_at: datetime
+    revision: int
+    note: str
 
 
 def newest(organization_id: int, filters: Filters, limit: int, before: UUID | None = None) -> tuple[EventRow, ...]:
@@ -132,8 +143,8 @@ def detail(organization_id: int, event_id: UUID) -> EventDetail | None:
 coalesce(k.name, ''), coalesce(u.external_id, ''), coalesce(u.name, ''), e.feature, e.step, e.session_id,
 e.conversation_id, e.provider, e.model, e.input_tokens, e.output_tokens, e.cached_tokens, e.cache_write_tokens,
 e.cache_write_1h_tokens, e.reasoning_tokens, e.latency_ms, e.streaming_duration_ms, e.cost_picousd, e.price_status,
-e.rate_card_id, e.tier_policy_id, e.pricing_revision, coalesce(e.error_message, ''), coalesce(e.api_flavor, ''),
-coalesce(e.provider_usage::text, ''), coalesce(e.metadata::text, '')
+e.rate_card_id, e.tier_policy_id, e.pricing_revision, e.region, coalesce(e.error_message, ''),
+coalesce(e.api_flavor, ''), coalesce(e.provider_usage::text, ''), coalesce(e.metadata::text, '')
 FROM event e
 LEFT JOIN tracked_user u ON u.id = e.tracked_user_id
 LEFT JOIN api_key k ON k.id = e.api_key_id
@@ -146,6 +157,18 @@ WHERE e.id = %s AND e.slot = %s AND e.organization_id = %s"""
     columns[5] = tuple(flag for flag in Flag if columns[5] & flag)
     columns[24] = _whole(columns[24])
     return EventDetail(*columns)
+
+
+def cost_history(organization_id: int, event_id: UUID) -> tuple[FormerCost, ...]:
+    """What the event cost before it was priced anew, the latest first. Primary key of event_cost_history.
+
+    The note of a revision of another organization's own prices is left out.
+    """
+    statement = """SELECT h.cost_picousd, h.replaced_at, h.replaced_by_revision, coalesce(r.note, '')
+FROM event_cost_history h LEFT JOIN pricing_revision r
+    ON r.id = h.replaced_by_revision AND (r.organization_id IS NULL OR r.organization_id = %s)
+WHERE h.event_id = %s ORDER BY h.replaced_at DESC"""
+    return tuple(FormerCost(_whole(cost), *shown) for cost, *shown in fetch(statement, (organization_id, event_id)))
 
 
 def _row(columns: Sequence[Any]) -> EventRow:

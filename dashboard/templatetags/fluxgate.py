@@ -1,10 +1,11 @@
 """What templates may do with values: print them in the one way of `dashboard/formats.py`, and place an icon."""
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from dashboard import formats
+from dashboard.pages.rates import RateCell
 
 register = template.Library()
 
@@ -29,6 +30,17 @@ for _filter in (
 def icon(name: str) -> SafeString:
     """An icon of `components/icons.html`, beside a text that says the same: it is hidden from screen readers."""
     return format_html('<svg class="icon" aria-hidden="true" focusable="false"><use href="#i-{}"></use></svg>', name)
+
+
+@register.simple_tag
+def rate(cell: RateCell | None) -> SafeString | str:
+    """What a meter costs, with what longer prompts cost below it. A tag, because a list has hundreds of them."""
+    if cell is None:
+        return ""
+    above = format_html_join(
+        "", '<small class="above"><span class="muted">{}</span> {}</small>', ((size, usd) for size, usd in cell.above)
+    )
+    return format_html("{}{}", cell.rate, above)
 
 
 @register.simple_block_tag

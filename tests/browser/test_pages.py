@@ -12,7 +12,18 @@ from tests.wire_client import event
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-PAGES = ["/", "/?period=24h", "/?period=90d", "/requests/", "/requests/?status=error", "/rejected/", "REQUEST"]
+PAGES = [
+    "/",
+    "/?period=24h",
+    "/?period=90d",
+    "/requests/",
+    "/requests/?status=error",
+    "/rejected/",
+    "/pricing/",
+    "/pricing/?q=no-such-model",
+    "/pricing/openai/gpt-5-mini/",
+    "REQUEST",
+]
 ADMIN_PAGES = [
     "/admin/",
     "/admin/events/apikey/",

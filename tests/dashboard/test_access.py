@@ -16,7 +16,7 @@ from tests.dashboard.conftest import SignIn, htmx
 from tests.events_table import Call, store_events
 from tests.factories import PASSWORD, MembershipFactory, OrganizationFactory, UserFactory
 
-PAGES = ("/", "/requests/", "/requests/{event}/", "/rejected/")
+PAGES = ("/", "/requests/", "/requests/{event}/", "/rejected/", "/pricing/", "/pricing/openai/gpt-4o/")
 
 
 @pytest.fixture

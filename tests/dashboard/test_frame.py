@@ -30,7 +30,8 @@ def framed(path: str = "/?period=7d&after=x", **changes: Any) -> Page:
 
 
 @pytest.mark.parametrize(
-    ("section", "href"), [("overview", "/"), ("requests", "/requests/"), ("rejected", "/rejected/")]
+    ("section", "href"),
+    [("overview", "/"), ("requests", "/requests/"), ("rejected", "/rejected/"), ("pricing", "/pricing/")],
 )
 def test_navigation_marks_where_one_is(section: str, href: str) -> None:
     (current,) = framed(section=section).all("a", **{"aria-current": "page"})

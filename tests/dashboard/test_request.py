@@ -1,13 +1,14 @@
 """One request: facts, the receipt that adds up, what is unknown, and JSON as it was sent."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.test import Client
 
-from events.models import Flag, Organization
+from events.models import EventCostHistory, Flag, Organization
 from events.models.event import public_id
 from pricing import catalog
 from pricing.costs import Usage
+from tests.dashboard import price_rows
 from tests.dashboard.conftest import htmx
 from tests.dashboard.test_overview import text_of
 from tests.events_table import Call, store_events
@@ -30,7 +31,7 @@ def test_the_receipt_adds_up_to_the_cost(member: Client, organization: Organizat
         "Cached input 1,000 $1.25 $0.00125",
         "Output tokens 350 $10.00 $0.0035",
         "Total $0.00525",
-        "Rates of openai/gpt-4o, standard",
+        "Rates of openai/gpt-4o , standard",
         "Source: genai-prices",
         "revision",
         "Session s-1",
@@ -38,6 +39,7 @@ def test_the_receipt_adds_up_to_the_cost(member: Client, organization: Organizat
     ):
         assert part in shown
     assert 'href="/requests/?session=s-1"' in markup
+    assert 'Rates of <a href="/pricing/openai/gpt-4o/">openai/gpt-4o</a>, standard' in markup
     assert "9007199254740993" in markup
     assert "1.10" in markup
     assert "<script>alert" not in markup
@@ -54,10 +56,43 @@ def test_unknown_cost_and_mended_counters_are_explained(
     markup = member.get(f"/requests/{public_id(event_id)}/").content.decode()
     shown = text_of(markup)
     assert "Unpriced, because no price was known for this model" in shown
+    assert 'href="/pricing/">Models without a price</a>' in markup
     assert "the input is their sum" in shown
     assert "was cut" in shown
     assert "&lt;b&gt;no&lt;/b&gt;" in markup
     assert "$0.00" not in shown
+
+
+def test_what_it_cost_before_is_told(member: Client, organization: Organization, now: datetime) -> None:
+    (event_id,) = store_events(organization, [Call(at=now, region="us")])
+    for day, cost, revision in (
+        (21, 5_200_000_000, price_rows.revision(note="the <b>list</b> was wrong").pk),
+        (3, None, 990),
+        (9, 1, price_rows.revision(note="a secret", organization_id=organization.pk + 1).pk),
+    ):
+        EventCostHistory.objects.create(
+            event_id=event_id,
+            replaced_at=datetime(2026, 11, day, 12, tzinfo=UTC),
+            replaced_by_revision=revision,
+            cost_picousd=cost,
+            price_status="priced",
+            pricing_revision=1,
+        )
+    markup = member.get(f"/requests/{public_id(event_id)}/").content.decode()
+    shown = text_of(markup)
+    first = shown.index("$0.0052 until 21 Nov 2026, replaced by revision")
+    second = shown.index("$0.000000000001 until 9 Nov 2026")
+    assert first < second < shown.index("No price until 3 Nov 2026, replaced by revision 990")
+    assert ": the &lt;b&gt;list&lt;/b&gt; was wrong" in markup
+    assert "secret" not in markup
+    assert "Region us" in shown
+
+
+def test_without_a_history_nothing_is_said_of_it(member: Client, organization: Organization, now: datetime) -> None:
+    (event_id,) = store_events(organization, [Call(at=now)])
+    shown = text_of(member.get(f"/requests/{public_id(event_id)}/").content.decode())
+    assert "What it cost before" not in shown
+    assert "Region" not in shown
 
 
 def test_the_drawer_gets_the_inside_only(member: Client, organization: Organization, now: datetime) -> None:

@@ -64,4 +64,8 @@ def test_links_and_paths_in_the_pages_lead_somewhere(page: Path) -> None:
 
 
 def test_every_endpoint_is_documented() -> None:
-    assert set(re.findall(r"^## POST (/api/\S+)", text_of("docs/api.md"), re.MULTILINE)) == {ONE_PATH, BATCH_PATH, PRICE_PATH}
+    assert set(re.findall(r"^## POST (/api/\S+)", text_of("docs/api.md"), re.MULTILINE)) == {
+        ONE_PATH,
+        BATCH_PATH,
+        PRICE_PATH,
+    }
