@@ -1,4 +1,7 @@
-"""The admin of organizations, their people and their tracked users; API keys are in `events/admin_api_keys.py`."""
+"""The admin of organizations, their people and their tracked users.
+
+API keys are in `events/admin_api_keys.py`, prices in `events/admin_pricing.py`.
+"""
 
 from typing import Any, ClassVar
 
@@ -24,7 +27,9 @@ from events.admin_access import (
     sign_in,
 )
 from events.admin_api_keys import ApiKeyAdmin
+from events.admin_pricing import PricingRevisionAdmin
 from events.models import ApiKey, Event, Membership, Organization, RevenueChange, Role, TrackedUser, User
+from pricing.models import PricingRevision
 
 admin.site.site_header = "FluxGate"
 admin.site.site_title = "FluxGate"
@@ -33,6 +38,7 @@ admin.site.login = sign_in  # type: ignore[method-assign, assignment]
 # Rights come from roles; see events/admin_access.py.
 admin.site.unregister(Group)
 admin.site.register(ApiKey, ApiKeyAdmin)
+admin.site.register(PricingRevision, PricingRevisionAdmin)
 
 _LAST_OWNER = "An organization keeps at least one active owner: make another owner first."
 

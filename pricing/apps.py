@@ -3,3 +3,4 @@ from django.apps import AppConfig
 
 class PricingConfig(AppConfig):
     name = "pricing"
+    verbose_name = "Prices"

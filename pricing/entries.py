@@ -14,7 +14,7 @@ from typing import Any
 from django.db.models import F, Model, Q, QuerySet
 
 from pricing import catalog
-from pricing.catalog import Resolution, epoch_ms
+from pricing.catalog import Catalog, Resolution, epoch_ms
 from pricing.costs import Tier, picousd_per_token, usd_per_mtok
 from pricing.importers.rows import RateRow
 from pricing.index import SINCE_EVER, UNTIL_FURTHER_NOTICE
@@ -99,9 +99,11 @@ def name_model(name: NewName, by: Entered) -> PricingRevision:
     _check_reasons(name.source_url, by)
     if name.model.organization_id not in (None, by.organization_id):
         raise Refused("model", "This model belongs to another organization.")
-    summary = {"name": alias, "model": str(name.model)} | _span(name.valid_from, name.valid_to)
+    what = {"provider": name.provider, "name": alias, "model": str(name.model), "source_url": name.source_url}
+    summary = what | _span(name.valid_from, name.valid_to)
+    known = catalog.current()
     revision = _revision(PricingRevision.Kind.CORRECTION, summary, by)
-    slug = _provider(name.provider, revision)
+    slug = _provider(name.provider, known, revision)
     _name(slug, alias, name.model, name.source_url, revision, (name.valid_from, name.valid_to))
     return revision
 
@@ -113,6 +115,8 @@ def retract(entered: PricingRevision, by: Entered) -> PricingRevision:
     made: list[_Row] = [row for table in _TABLES for row in _made_by(table, entered)]
     if entered.kind == PricingRevision.Kind.RETRACTION or not made:
         raise Refused("", "Only prices and names that were entered here can be taken back.")
+    if entered.organization_id != by.organization_id:
+        raise Refused("", "This entry is for somebody else.")
     if PricingRevision.objects.filter(retracts=entered).exists():
         raise Refused("", "This entry has been taken back before.")
     standing = [_standing(row) for row in made]
@@ -163,9 +167,10 @@ def _enter_rates(kind: str, rates: NewRates, by: Entered) -> PricingRevision:
     _check_span(rates.valid_from, rates.valid_to)
     _check_rates(rates)
     _check_reasons(rates.source_url, by)
+    known = catalog.current()
     revision = _revision(kind, _summary(rates), by)
-    model = _model(rates, revision, by)
-    known = RateCard.objects.filter(
+    model = _model(rates, known, revision, by)
+    earlier = RateCard.objects.filter(
         model=model,
         organization_id=by.organization_id,
         tier=rates.tier,
@@ -173,7 +178,7 @@ def _enter_rates(kind: str, rates: NewRates, by: Entered) -> PricingRevision:
         layer=LAYER,
         weekly_window__isnull=True,
     )
-    for row, start, end in _make_room(known, rates.valid_from, rates.valid_to, revision):
+    for row, start, end in _make_room(earlier, rates.valid_from, rates.valid_to, revision):
         _copy(row, revision, start, end)
     card = RateCard.objects.create(
         model=model,
@@ -234,8 +239,9 @@ def _summary(rates: NewRates) -> dict[str, Any]:
         f"{rate.meter} above {rate.prompt_over}" if rate.prompt_over else rate.meter: str(rate.usd_per_mtok)
         for rate in rates.rates
     }
-    who = {"model": f"{rates.provider}/{rates.model}", "tier": rates.tier, "region": rates.region}
-    return who | {"usd_per_mtok": prices} | _span(rates.valid_from, rates.valid_to)
+    names = {"provider": rates.provider, "model": f"{rates.provider}/{rates.model}"}
+    which = {"tier": rates.tier, "region": rates.region, "source_url": rates.source_url}
+    return names | which | {"usd_per_mtok": prices} | _span(rates.valid_from, rates.valid_to)
 
 
 def _span(start: datetime | None, end: datetime | None) -> dict[str, str | None]:
@@ -256,7 +262,7 @@ def _revision(
     )
 
 
-def _model(rates: NewRates, revision: PricingRevision, by: Entered) -> PricedModel:
+def _model(rates: NewRates, known: Catalog, revision: PricingRevision, by: Entered) -> PricedModel:
     """The model that the name means at this provider; a new one where it means none, or one of another provider.
 
     A resold model gets an entry of its own: its price there is not its price everywhere. It does so only for the time
@@ -264,12 +270,12 @@ def _model(rates: NewRates, revision: PricingRevision, by: Entered) -> PricedMod
     """
     if not rates.model.strip():
         raise Refused("model", "A model is needed: the calls name none.")
-    meanings = _meanings(rates, by)
+    meanings = _meanings(rates, known, by)
     for _, _, found in meanings:
         _check_resale(rates, found)
     at = epoch_ms(_moment(rates, by))
     found = next(found for start, end, found in meanings if start <= at < end)
-    slug = found.provider or _provider(rates.provider, revision)
+    slug = found.provider or _provider(rates.provider, known, revision)
     key = next(reversed(list(model_forms(rates.model))))
     model = _own_model(slug, found.model, by) if _is_its_own(found) else _model_for(slug, rates.model, key, by)
     for named, pieces in groupby(meanings, key=lambda meaning: _is_its_own(meaning[2])):
@@ -280,14 +286,13 @@ def _model(rates: NewRates, revision: PricingRevision, by: Entered) -> PricedMod
     return model
 
 
-def _meanings(rates: NewRates, by: Entered) -> list[tuple[int, int, Resolution]]:
+def _meanings(rates: NewRates, known: Catalog, by: Entered) -> list[tuple[int, int, Resolution]]:
     """What the name means now, from and to when (milliseconds), throughout the validity of the rates."""
     key = (rates.provider, rates.model, rates.tier, rates.region, by.organization_id)
-    rows = catalog.load()
     first = SINCE_EVER if rates.valid_from is None else epoch_ms(rates.valid_from)
     last = UNTIL_FURTHER_NOTICE if rates.valid_to is None else epoch_ms(rates.valid_to)
-    inner = [at for at in rows.changes(key) if first < at < last]
-    return [(start, end, rows.choices(key, start)[-1][1]) for start, end in pairwise([first, *inner, last])]
+    inner = [at for at in known.changes(key) if first < at < last]
+    return [(start, end, known.choices(key, start)[-1][1]) for start, end in pairwise([first, *inner, last])]
 
 
 def _moment(rates: NewRates, by: Entered) -> datetime:
@@ -343,9 +348,9 @@ def _shared(by: Entered) -> QuerySet[PricedModel]:
     return PricedModel.objects.filter(visible).order_by(F("organization_id").asc(nulls_last=True))
 
 
-def _provider(sent: str, revision: PricingRevision) -> str:
+def _provider(sent: str, known: Catalog, revision: PricingRevision) -> str:
     """The provider's slug; one that nobody knows yet becomes one."""
-    if slug := catalog.load().provider_of(sent):
+    if slug := known.provider_of(sent):
         return slug
     name = next(provider_forms(sent))
     if not name:

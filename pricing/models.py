@@ -46,6 +46,7 @@ class PricingRevision(models.Model):
 
     class Meta:
         db_table = "pricing_revision"
+        verbose_name = "price change"
         constraints = [
             models.CheckConstraint(
                 name="pricing_revision_kind", condition=Q(kind__in=["import", "override", "correction", "retraction"])

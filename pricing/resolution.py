@@ -138,7 +138,7 @@ class Catalog:
         return timeline
 
     def _timeline(self, provider: str, model: str, tier: str, region: str, organization_id: int | None) -> _Timeline:
-        channel = self._channel(provider, model)
+        channel = self._channel(provider, model, organization_id)
         if channel is None:
             return [SINCE_EVER], [Resolution("unpriced_provider")]
         names = list(self._candidates(channel, organization_id))
@@ -178,10 +178,17 @@ class Catalog:
                 return slug
         return None
 
-    def _channel(self, provider: str, model: str) -> _Channel | None:
-        slug = self._provider(provider)
+    def _served_by(self, sent: str, organization_id: int | None) -> str | None:
+        """The provider's slug. One that has names of other organizations only is unknown to this one."""
+        slug, rows = self._provider(sent), self._rows
+        if slug is None or slug in rows.names or rows.providers[slug].resells:
+            return slug
+        return slug if (organization_id, slug) in rows.own_names else None
+
+    def _channel(self, provider: str, model: str, organization_id: int | None) -> _Channel | None:
+        slug = self._served_by(provider, organization_id)
         head, slash, rest = model.strip().lower().partition("/")
-        prefix = self._provider(head) if slash else None
+        prefix = self._served_by(head, organization_id) if slash else None
         if slug is not None:
             # `openai/gpt-4o` at openai is gpt-4o; at openrouter the prefix belongs to the name.
             more = model_forms(rest) if prefix == slug else ()

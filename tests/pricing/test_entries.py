@@ -349,6 +349,14 @@ def test_an_import_and_a_retraction_cannot_be_taken_back() -> None:
             retract(revision)
 
 
+@pytest.mark.parametrize(("whose", "who"), [(None, OURS), (OURS, None), (OURS, THEIRS)])
+def test_an_entry_is_taken_back_for_whom_it_was_made(whose: int | None, who: int | None) -> None:
+    entered = correct(rates(), whose)
+    with pytest.raises(Refused, match="somebody else"):
+        retract(entered, who)
+    assert price(NOW, organization_id=OURS) == 5
+
+
 def test_what_later_entries_build_on_is_taken_back_after_them() -> None:
     first = correct(rates("5"))
     second = correct(rates("6", valid_from=START))

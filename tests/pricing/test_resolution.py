@@ -69,6 +69,7 @@ def catalog_of(
         "acme": ProviderEntry("acme", (), re.compile("^m")),
         "shop": ProviderEntry("shop", ("acme",), None),
         "router": ProviderEntry("router", (), None),
+        "gateway": ProviderEntry("gateway", (), None),
     }
     routed = [NameEntry("exact", "acme/m", 0, 10, 2, ALWAYS)]
     indexes = {"acme": NameIndex.of(names), "router": NameIndex.of(routed)}
@@ -260,3 +261,13 @@ def test_an_organizations_own_name_comes_before_everybodys_and_is_nobody_elses()
     assert catalog.resolve("acme", "m", 0).model == "m"
     # A reseller sells it under that name too.
     assert catalog.resolve("shop", "m", 0, organization_id=7).model == "other"
+
+
+def test_a_provider_that_only_another_organization_named_is_unknown_to_everybody_else() -> None:
+    own = {(7, "gateway"): NameIndex.of([NameEntry("exact", "tuned", 0, 30, 2, ALWAYS)])}
+    catalog = catalog_of([card(1)], own_names=own)
+    assert catalog.resolve("gateway", "tuned", 0, organization_id=7).model == "other"
+    # What the gateway passes on is inferred from the name, as if nobody had named the gateway.
+    for organization_id in (8, None):
+        assert catalog.resolve("gateway", "tuned", 0, organization_id=organization_id).status == "unpriced_provider"
+        assert catalog.resolve("gateway", "acme/m", 0, organization_id=organization_id).model == "m"
