@@ -132,7 +132,8 @@ def _pages(job: RepriceJob, lanes: Sequence[Lane], catalog: Catalog) -> Iterator
 
 
 def _is_other(event: _Stored, cost: Cost) -> bool:
-    return (cost.picousd, cost.status, cost.card_id, cost.tier_policy_id) != event[11:15]
+    """Whether there is anything to say anew. The same cost from another card is not: its own card still explains it."""
+    return (cost.picousd, cost.status) != (event.cost_picousd, event.price_status)
 
 
 @contextmanager
