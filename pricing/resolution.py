@@ -77,6 +77,9 @@ class Catalog:
         self._organizations = {organization_id for organization_id, _ in rows.own_names} | {
             entry.organization_id for model in rows.models.values() for entry in model.cards if entry.organization_id
         }
+        self._owners: dict[str, set[int]] = {}
+        for organization_id, slug in rows.own_names:
+            self._owners.setdefault(slug, set()).add(organization_id)
         self._memo: dict[Key, _Timeline] = {}
         self._memo_lock = Lock()
 
@@ -179,11 +182,12 @@ class Catalog:
         return None
 
     def _served_by(self, sent: str, organization_id: int | None) -> str | None:
-        """The provider's slug. One that has names of other organizations only is unknown to this one."""
+        """The provider's slug. One that only other organizations gave names to is unknown to this one."""
         slug, rows = self._provider(sent), self._rows
         if slug is None or slug in rows.names or rows.providers[slug].resells:
             return slug
-        return slug if (organization_id, slug) in rows.own_names else None
+        owners = self._owners.get(slug)
+        return slug if owners is None or organization_id in owners else None
 
     def _channel(self, provider: str, model: str, organization_id: int | None) -> _Channel | None:
         slug = self._served_by(provider, organization_id)
