@@ -205,21 +205,20 @@ def _cost(event: _Stored, catalog: Catalog, organization_id: int) -> Cost:
 
 
 _STORE = f"""WITH fresh AS MATERIALIZED (
-    SELECT * FROM unnest(%(ids)s::uuid[], %(slots)s::smallint[], %(costs)s::numeric[], %(statuses)s::text[],
-        %(cards)s::bigint[], %(policies)s::bigint[], %(old_costs)s::numeric[], %(old_statuses)s::text[],
-        %(old_cards)s::bigint[], %(old_policies)s::bigint[], %(old_revisions)s::int[])
-        AS f (id, slot, new_cost, new_status, new_card, new_policy, old_cost, old_status, old_card, old_policy,
-            old_revision)
+    SELECT f.id, get_byte(uuid_send(f.id), 15) AS slot, f.new_cost, f.old_cost, k.*
+    FROM unnest(%s::uuid[], %s::numeric[], %s::numeric[], %s::int[]) AS f (id, new_cost, old_cost, kind)
+    JOIN unnest(%s::int[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::int[])
+        AS k (kind, new_status, new_card, new_policy, old_status, old_card, old_policy, old_revision) USING (kind)
 ), changed AS (
     UPDATE event e SET cost_picousd = f.new_cost, price_status = f.new_status, rate_card_id = f.new_card,
-        tier_policy_id = f.new_policy, pricing_revision = %(revision)s
+        tier_policy_id = f.new_policy, pricing_revision = %s
     FROM fresh f
     WHERE e.id = f.id AND e.slot = f.slot AND e.pricing_revision = f.old_revision
     RETURNING {", ".join(f"e.{column}" for column in rollups.EVENT_DIMENSIONS)}, f.*
 ), history AS (
     INSERT INTO event_cost_history (event_id, replaced_at, replaced_by_revision, cost_picousd, price_status,
         rate_card_id, tier_policy_id, pricing_revision)
-    SELECT id, clock_timestamp(), %(revision)s, old_cost, old_status, old_card, old_policy, old_revision FROM changed
+    SELECT id, clock_timestamp(), %s, old_cost, old_status, old_card, old_policy, old_revision FROM changed
 ), moved AS (
     {rollups.revaluation("changed", old="e.old_cost", new="e.new_cost")}
 )
@@ -228,22 +227,24 @@ SELECT count(*), coalesce(sum(coalesce(new_cost, 0) - coalesce(old_cost, 0)), 0)
 
 def _store(cursor: Any, fresh: Sequence[tuple[_Stored, Cost]], revision: int) -> tuple[int, int]:
     """How many events were changed, and by how many picousd in all."""
+    # All but the costs is the same for many events, and is sent once.
+    kinds: dict[tuple[Any, ...], int] = {}
+    of_each = [
+        kinds.setdefault((cost.status, cost.card_id, cost.tier_policy_id, *event[12:]), len(kinds))
+        for event, cost in fresh
+    ]
     cursor.execute(
         _STORE,
-        {
-            "ids": [event.id for event, _ in fresh],
-            "slots": [event.id.int & 0xFF for event, _ in fresh],
-            "costs": [cost.picousd for _, cost in fresh],
-            "statuses": [cost.status for _, cost in fresh],
-            "cards": [cost.card_id for _, cost in fresh],
-            "policies": [cost.tier_policy_id for _, cost in fresh],
-            "old_costs": [event.cost_picousd for event, _ in fresh],
-            "old_statuses": [event.price_status for event, _ in fresh],
-            "old_cards": [event.rate_card_id for event, _ in fresh],
-            "old_policies": [event.tier_policy_id for event, _ in fresh],
-            "old_revisions": [event.pricing_revision for event, _ in fresh],
-            "revision": revision,
-        },
+        [
+            [event.id for event, _ in fresh],
+            [cost.picousd for _, cost in fresh],
+            [event.cost_picousd for event, _ in fresh],
+            of_each,
+            list(kinds.values()),
+            *(list(column) for column in zip(*kinds, strict=True)),
+            revision,
+            revision,
+        ],
     )
     changed, delta = cursor.fetchone()
     return int(changed), int(delta)
