@@ -217,8 +217,9 @@ def _effect_line(name: str, figures: list[int]) -> EffectLine:
     return EffectLine(
         name,
         f"{events:,}",
-        dollars(before),
-        dollars(after),
+        # Where none of them has a price, the sum is unknown, and not zero.
+        "—" if events and unpriced_before == events else dollars(before),
+        "—" if events and unpriced_after == events else dollars(after),
         signed_dollars(after - before),
         f"{unpriced_before:,}",
         f"{unpriced_after:,}",

@@ -56,7 +56,10 @@ def _show_effect(console: Console, effect: Effect) -> None:
     table = Table("stored events of", "events", "USD before", "USD after", "change", "unpriced before", "after")
     for model in effect.models:
         change = model.after_picousd - model.before_picousd
-        figures = (exact_usd(model.before_picousd), exact_usd(model.after_picousd), exact_usd(change, signed=True))
+        # Where none of them has a price, the sum is unknown, and not zero.
+        before = "—" if model.unpriced_before == model.events else exact_usd(model.before_picousd)
+        after = "—" if model.unpriced_after == model.events else exact_usd(model.after_picousd)
+        figures = (before, after, exact_usd(change, signed=True))
         unpriced = (f"{model.unpriced_before:,}", f"{model.unpriced_after:,}")
         table.add_row(f"{model.provider}/{model.model}", f"{model.events:,}", *figures, *unpriced)
     table.add_row("all", f"{effect.events:,}", "", "", exact_usd(effect.delta_picousd, signed=True), "", "")

@@ -375,7 +375,7 @@ def test_pricing_an_unknown_model_prices_its_past_requests(place: Place, reprice
         store_events(owner, [Call(at=NOW - 30 * DAY, cost=None, usage=TOKENS, **unknown)])
     client = place.client("owner")
     form = filled(client, SET, place.ours, how="rates", input="4", output="4", **unknown)
-    assert effect_of(client.post(SET, form)) == ("1", "$0.00", "$4.00", "1", "0")
+    assert effect_of(client.post(SET, form)) == ("1", "—", "$4.00", "1", "0")
     client.post(SET, form | {"publish": "Publish"})
     reprice()
     assert sorted(costs(), key=str) == [Decimal(4 * 10**12), None]
@@ -386,7 +386,7 @@ def test_saying_what_a_name_means(place: Place, reprice: Callable[[], None]) -> 
     client = place.client("owner")
     form = filled(client, SET, place.ours, provider="azure", model="our-chat", how="name", means="openai/gpt-4o")
     tried = client.post(SET, form)
-    assert effect_of(tried) == ("1", "$0.00", "$2.50", "1", "0")
+    assert effect_of(tried) == ("1", "—", "$2.50", "1", "0")
     done = client.post(SET, form | {"publish": "Publish"}, follow=True)
     assert "openai/gpt-4o" in done.content.decode()
     reprice()
