@@ -11,7 +11,7 @@ from events.models.event import FINE_STATUSES, ServiceTier, Status
 from events.rollups import DELTA_COLUMNS, latency_bucket, local_day, local_hour
 
 if TYPE_CHECKING:
-    from events.writer import Row
+    from events.rows import Row
 
 EVENT_COLUMNS = (
     "id",

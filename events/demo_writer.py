@@ -12,8 +12,8 @@ from events import api_keys, copy_rows, demo, rollups
 from events.demo import DemoUser
 from events.keys import KeyRecord
 from events.models import ApiKey, Environment, Organization, RevenueChange, Scope, TrackedUser
+from events.rows import Row, give_ids, priced_row
 from events.schema import IncomingEvent
-from events.writer import Row, give_ids, priced_row
 from pricing import catalog
 from pricing.catalog import Catalog
 from pricing.publishing import hold_fence

@@ -18,10 +18,11 @@ from events.http import HttpError, Receive, Scope, Send
 from events.keys import KeyRecord
 from events.price_sources import PriceSources, Sources
 from events.rejections import Rejection
+from events.rows import Row, priced_row
 from events.runtime import Runtime
 from events.schema import IncomingEvent, InvalidEvent, MalformedBody, TooManyEvents
 from events.wire import FieldError
-from events.writer import Row, Unavailable, now, priced_row
+from events.writer import Unavailable, now
 from pricing import provider_usage
 from pricing.catalog import Catalog
 

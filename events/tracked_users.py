@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from events.schema import IncomingUser
 
 if TYPE_CHECKING:
-    from events.writer import Row
+    from events.rows import Row
 
 UserKey = tuple[int, str]
 """Organization and external id."""

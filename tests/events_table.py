@@ -11,8 +11,8 @@ from django.db import connection
 from events import copy_rows
 from events.keys import KeyRecord
 from events.models import Environment, Organization, TrackedUser
+from events.rows import Row
 from events.schema import IncomingEvent
-from events.writer import Row
 from pricing.costs import Cost, Usage
 
 USD = 10**12
