@@ -77,6 +77,8 @@ class Filters:
     """USD, plain decimal text, included."""
     max_cost: str | None = None
     q: str | None = None
+    page_words: tuple[tuple[str, str], ...] = ()
+    """Words that are the page's own, such as its order: links to itself carry them on."""
 
     @classmethod
     def from_query(cls, params: Params, now: datetime, zone: ZoneInfo) -> "Filters":
@@ -97,7 +99,13 @@ class Filters:
             min_cost=_amount(words.get("min_cost")),
             max_cost=_amount(words.get("max_cost")),
             q=words.get("q"),
-            **{word: _label(words.get(word)) for word in _LABELS},
+            feature=_label(words.get("feature")),
+            step=_label(words.get("step")),
+            user=_label(words.get("user")),
+            model=_label(words.get("model")),
+            provider=_label(words.get("provider")),
+            session=_label(words.get("session")),
+            conversation=_label(words.get("conversation")),
         )
 
     @property
@@ -166,6 +174,7 @@ class Filters:
         else:
             found["period"] = self.period
         found |= {word: value or NONE for word, value in self.conditions.items()}
+        found |= dict(self.page_words)
         return {word: value for word, value in found.items() if DEFAULTS.get(word) != value}
 
     def query(self, **changes: str | None) -> str:
@@ -221,7 +230,6 @@ CHIP_LABELS = {
     "q": "Text",
 }
 CHIP_VALUES = {("priced", "no"): "unknown", ("status", "error"): "failed", ("status", "ok"): "succeeded"}
-_LABELS = ("feature", "step", "user", "model", "provider", "session", "conversation")
 
 
 def local_hour(at: datetime, zone: ZoneInfo) -> datetime:

@@ -25,6 +25,10 @@ urlpatterns = [
     path("", views.overview, name="overview"),
     path("requests/", views.requests, name="requests"),
     path("requests/<str:event_id>/", views.request_detail, name="request"),
+    path("costs/", views.costs, name="costs"),
+    # Ids and names are any text of the organization's: slashes, dots and spaces survive in a query, not in a path.
+    path("costs/user/", views.user, name="user"),
+    path("costs/feature/", views.feature, name="feature"),
     path("rejected/", views.rejected, name="rejected"),
     path("pricing/", views.prices, name="prices"),
     path("pricing/<str:provider>/<model_key:key>/", views.price, name="price"),

@@ -8,7 +8,10 @@ from django_htmx.http import HttpResponseClientRefresh, push_url
 
 from dashboard import live
 from dashboard.access import ORGANIZATION_KEY, THEMES, MemberRequest, member_required
+from dashboard.cost_search import CostSearch
 from dashboard.filters import Filters
+from dashboard.pages import costs as costs_page
+from dashboard.pages import feature as feature_page
 from dashboard.pages import first_run
 from dashboard.pages import overview as overview_page
 from dashboard.pages import price as price_page
@@ -16,6 +19,7 @@ from dashboard.pages import prices as prices_page
 from dashboard.pages import rejected as rejected_page
 from dashboard.pages import request as request_page
 from dashboard.pages import requests as requests_page
+from dashboard.pages import user as user_page
 from dashboard.price_search import PriceSearch
 from dashboard.queries.conditions import parse_public_id
 from dashboard.rendering import not_modified, render_page
@@ -65,6 +69,44 @@ def request_detail(request: MemberRequest, event_id: str) -> HttpResponse:
     if page is None:
         raise Http404("There is no such request in this organization.")
     return render_page(request, "dashboard/request.html", page, {"drawer-body": "detail"})
+
+
+@require_GET
+@member_required()
+def costs(request: MemberRequest) -> HttpResponse:
+    """The Cost Breakdown: whole, its live part, or its next rows."""
+    revision = live.revision(request.visit)
+    if request.GET.get("rev") == revision:
+        return not_modified()
+    search = CostSearch.from_query(request.GET.dict(), request.visit.now, request.visit.zone)
+    page = costs_page.build(request.visit, search, revision)
+    return render_page(request, "dashboard/costs.html", page, {"costs": "costs", "": "rows"})
+
+
+@require_GET
+@member_required()
+def user(request: MemberRequest) -> HttpResponse:
+    """What one tracked user costs and pays."""
+    revision = live.revision(request.visit)
+    if request.GET.get("rev") == revision:
+        return not_modified()
+    page = user_page.build(request.visit, _filters(request), revision)
+    if page is None:
+        raise Http404("There is no such user in this organization.")
+    return render_page(request, "dashboard/user.html", page, {"user": "user"})
+
+
+@require_GET
+@member_required()
+def feature(request: MemberRequest) -> HttpResponse:
+    """What one feature costs."""
+    revision = live.revision(request.visit)
+    if request.GET.get("rev") == revision:
+        return not_modified()
+    page = feature_page.build(request.visit, _filters(request), revision)
+    if page is None:
+        raise Http404("There is no such feature in this organization.")
+    return render_page(request, "dashboard/feature.html", page, {"feature": "feature"})
 
 
 @require_GET

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 
 from django.urls import reverse
 
 from dashboard import formats
 from dashboard.filters import Filters
 from dashboard.pages import overview_cards, overview_charts
-from dashboard.pages.links import chips, model_name, named, period_options, requests_href
+from dashboard.pages.links import chips, costs_href, model_name, period_options, requests_href
 from dashboard.pages.overview_figures import Figures, has_revenue, read
 from dashboard.pages.parts import Banner, BarRow, Chart, Chip, Frame, Option, StatCard
 from dashboard.pages.request_rows import RequestRow, request_rows
+from dashboard.pages.value_bars import feature_bars, user_bars
 from dashboard.queries import events, rejected, revenue, usage, users
 from dashboard.queries.reading import snapshot
 from dashboard.visit import Visit
@@ -41,7 +41,9 @@ class Overview:
     revenue_note: str
     revenue_snippet: str
     features: Sequence[BarRow]
+    features_href: str
     users: Sequence[BarRow]
+    users_href: str
     users_sub: str
     latest: Sequence[RequestRow]
     requests_href: str
@@ -73,8 +75,10 @@ def build(visit: Visit, filters: Filters, revision: str) -> Overview:
         revenue=overview_charts.revenue_and_spend(figures, filters),
         revenue_note=_revenue_note(figures),
         revenue_snippet=REVENUE_SNIPPET if figures.revenue else "",
-        features=_features(features, figures.totals.cost_picousd, filters),
-        users=_users(top_users, earned, filters),
+        features=feature_bars(features, figures.totals.cost_picousd, filters),
+        features_href=costs_href(filters, "feature"),
+        users=user_bars(top_users, earned, filters),
+        users_href=costs_href(filters, "user"),
         users_sub="spend · % of revenue" if has_revenue(filters) else "spend",
         latest=request_rows(latest, filters),
         requests_href=requests_href(filters),
@@ -126,43 +130,3 @@ def _revenue_note(figures: Figures) -> str:
     if figures.revenue is None:
         return "Revenue belongs to users, not to what is filtered here. Remove the other filters to see it."
     return "Send what each user pays per month with any event, and the gross margin appears here."
-
-
-def _features(rows: Sequence[usage.ValueUsage], total: int, filters: Filters) -> tuple[BarRow, ...]:
-    largest = max((row.usage.cost_picousd for row in rows), default=0)
-    return tuple(
-        BarRow(
-            name=named(row.value),
-            href=requests_href(filters, feature=row.value),
-            value=formats.money(row.usage.cost_picousd),
-            title=formats.money_exact(row.usage.cost_picousd),
-            share=formats.percent(Decimal(row.usage.cost_picousd) / total) if total else "",
-            width_percent=100 * row.usage.cost_picousd / largest if largest else 0,
-        )
-        for row in rows
-    )
-
-
-def _users(rows: Sequence[users.UserUsage], earned: dict[int, int], filters: Filters) -> tuple[BarRow, ...]:
-    largest = max((row.cost_picousd for row in rows), default=0)
-    # Under a filter by feature or model the cost is a part and the revenue the whole: no ratio of the two.
-    comparable = has_revenue(filters)
-    found = []
-    for row in rows:
-        revenue_of_user = earned.get(row.tracked_user_id, 0)
-        found.append(
-            BarRow(
-                name=row.name or named(row.external_id),
-                href=requests_href(filters, user=row.external_id),
-                value=formats.money(row.cost_picousd),
-                title=f"{row.external_id} {formats.money_exact(row.cost_picousd)}".strip(),
-                share=_ratio(row.cost_picousd, revenue_of_user) if comparable else "",
-                width_percent=100 * row.cost_picousd / largest if largest else 0,
-                tone="bad" if comparable and 0 < revenue_of_user < row.cost_picousd else "",
-            )
-        )
-    return tuple(found)
-
-
-def _ratio(cost: int, earned: int) -> str:
-    return formats.percent(Decimal(cost) / earned, decimals=0) if earned else "no revenue"

@@ -13,7 +13,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from dashboard.filters import PICOUSD_PER_USD, day_start
-from dashboard.queries.reading import fetch
+from dashboard.queries.reading import Sql, fetch
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -103,6 +103,46 @@ GROUP BY 1, 2"""
         share = Fraction(usd_seconds) / pieces[n - 1].month_seconds
         earned[user_id] = earned.get(user_id, Fraction()) + share
     return {user_id: _picousd(usd) for user_id, usd in earned.items()}
+
+
+def of_each_user(
+    organization_id: int, start: datetime, until: datetime, zone: ZoneInfo, external_id: str | None = None
+) -> Sql:
+    """Rows (tracked_user_id, picousd) of the users who had an amount before `until`, all or the one; for a statement.
+
+    Sequential over the organization's revenue_change. Multiplied before it is divided, so that nothing is lost.
+    """
+    pieces = spans([start, until], until, zone)
+    columns = zip(*((piece.start, piece.end, piece.month_seconds) for piece in pieces), strict=True)
+    starts, ends, seconds = columns if pieces else ((), (), ())
+    return Sql(
+        """SELECT a.tracked_user_id, round(coalesce(sum(a.usd * 1000000000000 * greatest(0, extract(epoch FROM
+    least(a.valid_to, s.until) - greatest(a.valid_from, s.start))) / s.month_seconds), 0)) AS picousd
+FROM (
+    SELECT c.tracked_user_id, c.monthly_revenue_usd AS usd, c.effective_at AS valid_from,
+        coalesce(lead(c.effective_at) OVER (PARTITION BY c.tracked_user_id ORDER BY c.effective_at), %s) AS valid_to
+    FROM revenue_change c JOIN tracked_user u ON u.id = c.tracked_user_id
+    WHERE u.organization_id = %s AND (%s::text IS NULL OR u.external_id = %s) AND c.effective_at < %s
+) a LEFT JOIN unnest(%s::timestamptz[], %s::timestamptz[], %s::bigint[]) AS s (start, until, month_seconds) ON true
+GROUP BY 1""",
+        (until, organization_id, external_id, external_id, until, list(starts), list(ends), list(seconds)),
+    )
+
+
+@dataclass(frozen=True)
+class Change:
+    """From `effective_at` on, the user pays `monthly_usd` per month."""
+
+    effective_at: datetime
+    monthly_usd: Decimal
+
+
+def history(organization_id: int, external_id: str, limit: int) -> tuple[Change, ...]:
+    """A user's monthly amounts, the latest first. Index (tracked_user, effective_at) of revenue_change."""
+    statement = """SELECT c.effective_at, c.monthly_revenue_usd
+FROM revenue_change c JOIN tracked_user u ON u.id = c.tracked_user_id
+WHERE u.organization_id = %s AND u.external_id = %s ORDER BY c.effective_at DESC LIMIT %s"""
+    return tuple(Change(*row) for row in fetch(statement, (organization_id, external_id, limit)))
 
 
 def _accumulated(pieces: Sequence[Span], changes: dict[int, tuple[Decimal, Decimal]], buckets: int) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ Each rollup is read through its `*_now` view, which adds what is not folded yet,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -13,15 +13,30 @@ from dashboard.filters import Filters, day_start, local_day, local_hour, next_da
 from dashboard.queries.conditions import CELL_WORDS, FINE, environment_of, id_floor, on_cells, on_events
 from dashboard.queries.reading import Sql, fetch
 
-Kind = Literal["total", "model", "feature"]
+Kind = Literal["total", "model", "provider", "feature", "step", "status", "tier", "user"]
+"""What usage is told apart by. The value of a user is its id, 0 for none, a number: many rows are grouped by it. Of all
+others it is a text, of a status and a tier that of the stored number."""
 Source = Literal["narrow", "cells", "events"]
 
 _SUMS = "sum(events), sum(errors), sum(unpriced), sum(input_tokens), sum(output_tokens), sum(cost_picousd)"
 _MEASURES = "events, errors, unpriced, input_tokens, output_tokens, cost_picousd"
 _OF_EVENT = f"""1 AS events, (e.status NOT IN {FINE})::int AS errors, (e.cost_picousd IS NULL)::int AS unpriced,
 e.input_tokens, e.output_tokens, coalesce(e.cost_picousd, 0) AS cost_picousd"""
-_VALUE = {"total": "''", "model": "e.model", "feature": "e.feature"}
-_PROVIDER = {"total": "''", "model": "e.provider", "feature": "''"}
+_VALUE: dict[Kind, str] = {
+    "total": "''",
+    "model": "e.model",
+    "provider": "e.provider",
+    "feature": "e.feature",
+    "step": "e.step",
+    "status": "e.status::text",
+    "tier": "e.service_tier::text",
+    "user": "coalesce(e.tracked_user_id, 0)",
+}
+
+
+def _provider_of(kind: Kind) -> str:
+    """A model is named by its provider too: two may serve one name."""
+    return "e.provider" if kind == "model" else "''"
 
 
 @dataclass(frozen=True)
@@ -78,35 +93,38 @@ class PreviousBucket:
     comparable: Usage
 
 
-def source_of(filters: Filters, *, hourly: bool = False) -> Source:
-    """Which table can answer: the narrowest one that knows every condition."""
+def source_of(filters: Filters, kind: Kind = "total", *, hourly: bool = False) -> Source:
+    """Which table can answer: the narrowest one that knows the kind and every condition. Users have days only."""
+    by_day = filters.whole_days and not hourly
+    if kind == "user":
+        return "narrow" if by_day and not filters.conditions else "events"
     if not filters.conditions:
         return "narrow"
-    if filters.conditions.keys() <= CELL_WORDS and filters.whole_days and not hourly:
+    if filters.conditions.keys() <= CELL_WORDS and by_day:
         return "cells"
     return "events"
 
 
 def totals(organization_id: int, filters: Filters) -> Usage:
     """Sums over the period. One index range of usage_hour / usage_day / usage_day_cell / event."""
-    source = _rows(organization_id, filters, "total", hourly=False)
+    source = rows(organization_id, filters, "total", hourly=False)
     found = fetch(f"SELECT {_SUMS} FROM ({source.text}) u", source.params)  # noqa: S608
     return Usage.of(found[0])
 
 
 def by_bucket(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool) -> tuple[BucketUsage, ...]:
     """Sums per hour or local day and value. One index range of usage_hour / usage_day / usage_day_cell / event."""
-    source = _rows(organization_id, filters, kind, hourly=hourly)
+    source = rows(organization_id, filters, kind, hourly=hourly)
     statement = f"SELECT at, value, provider, {_SUMS} FROM ({source.text}) u GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"  # noqa: S608
     return tuple(
-        BucketUsage(_instant(at, filters), value, provider, Usage.of(sums))
+        BucketUsage(instant(at, filters), value, provider, Usage.of(sums))
         for at, value, provider, *sums in fetch(statement, source.params)
     )
 
 
 def by_value(organization_id: int, filters: Filters, kind: Kind, limit: int) -> tuple[ValueUsage, ...]:
     """The values of a kind that cost most. One index range of usage_hour / usage_day / usage_day_cell / event."""
-    source = _rows(organization_id, filters, kind, hourly=not filters.whole_days)
+    source = rows(organization_id, filters, kind, hourly=not filters.whole_days)
     statement = f"""SELECT value, {_SUMS} FROM ({source.text}) u GROUP BY 1
 HAVING sum(events) > 0 ORDER BY sum(cost_picousd) DESC, sum(events) DESC, 1 LIMIT %s"""  # noqa: S608
     return tuple(ValueUsage(row[0], Usage.of(row[1:])) for row in fetch(statement, (*source.params, limit)))
@@ -118,12 +136,12 @@ def previous(organization_id: int, filters: Filters, *, hourly: bool) -> tuple[P
     usage_hour of kind total when nothing is filtered; else whole days from usage_day_cell and the one day that `now`
     cuts from event.
     """
-    rows = _until(organization_id, filters, hourly)
+    source = _until(organization_id, filters, hourly)
     sums = ", ".join(f"sum({name}) FILTER (WHERE comparable)" for name in _MEASURES.split(", "))
-    statement = f"SELECT at, sum(cost_picousd), {sums} FROM ({rows.text}) u GROUP BY 1 ORDER BY 1"  # noqa: S608
+    statement = f"SELECT at, sum(cost_picousd), {sums} FROM ({source.text}) u GROUP BY 1 ORDER BY 1"  # noqa: S608
     return tuple(
-        PreviousBucket(_instant(at, filters), int(cost), Usage.of(comparable))
-        for at, cost, *comparable in fetch(statement, rows.params)
+        PreviousBucket(instant(at, filters), int(cost), Usage.of(comparable))
+        for at, cost, *comparable in fetch(statement, source.params)
     )
 
 
@@ -136,12 +154,14 @@ def first_event_at(organization_id: int, environment: int) -> datetime | None:
     return fetch(statement, {"organization": organization_id, "environment": environment})[0][0]  # type: ignore[no-any-return]
 
 
-def _instant(at: datetime | date, filters: Filters) -> datetime:
+def instant(at: datetime | date, filters: Filters) -> datetime:
+    """The UTC instant of a row's `at`: an hour's, or the start of a local day."""
     return at.astimezone(UTC) if isinstance(at, datetime) else day_start(at, filters.zone)
 
 
-def _rows(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool) -> Sql:
-    match source_of(filters, hourly=hourly):
+def rows(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool) -> Sql:
+    """Rows (at, value, provider, measures) of the period, to be summed up: by hour, else by local day."""
+    match source_of(filters, kind, hourly=hourly):
         case "narrow":
             return _narrow(organization_id, filters, kind, hourly=hourly or not filters.whole_days)
         case "cells":
@@ -150,7 +170,20 @@ def _rows(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool) -
             return _events(organization_id, filters, kind, hourly=hourly)
 
 
+def compared(organization_id: int, before: Filters, kind: Kind) -> Sql:
+    """Rows (value, provider, measures) of the comparison period up to the moment that matches now, as in `previous`."""
+    stop = before.until if before.conditions else _nearest_hour(before.until, before.zone)
+    cut = local_day(stop, before.zone) if before.whole_days else before.start
+    parts = [rows(organization_id, replace(before, period="24h", start=cut, end=stop), kind, hourly=True)]
+    if cut > before.start:
+        parts.append(rows(organization_id, replace(before, end=cut), kind, hourly=False))
+    text = " UNION ALL ".join(f"SELECT value, provider, {_MEASURES} FROM ({part.text}) p" for part in parts)  # noqa: S608
+    return Sql(text, tuple(value for part in parts for value in part.params))
+
+
 def _narrow(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool) -> Sql:
+    if kind == "user":
+        return _narrow_users(organization_id, filters)
     own = (organization_id, environment_of(filters), kind)
     if hourly:
         return Sql(
@@ -165,10 +198,18 @@ WHERE organization_id = %s AND environment = %s AND kind = %s AND day >= %s AND 
     )
 
 
+def _narrow_users(organization_id: int, filters: Filters) -> Sql:
+    return Sql(
+        f"""SELECT day AS at, tracked_user_id AS value, '' AS provider, {_MEASURES} FROM usage_day_user_now
+WHERE organization_id = %s AND environment = %s AND day >= %s AND day <= %s""",  # noqa: S608
+        (organization_id, environment_of(filters), filters.days[0], filters.days[-1]),
+    )
+
+
 def _cells(organization_id: int, filters: Filters, kind: Kind) -> Sql:
     wanted = on_cells(filters)
     return Sql(
-        f"""SELECT e.day AS at, {_VALUE[kind]} AS value, {_PROVIDER[kind]} AS provider, {_MEASURES}
+        f"""SELECT e.day AS at, {_VALUE[kind]} AS value, {_provider_of(kind)} AS provider, {_MEASURES}
 FROM usage_day_cell_now e
 WHERE e.organization_id = %s AND e.environment = %s AND e.day >= %s AND e.day <= %s AND {wanted.text}""",  # noqa: S608
         (organization_id, environment_of(filters), filters.days[0], filters.days[-1], *wanted.params),
@@ -179,7 +220,7 @@ def _events(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool)
     wanted = on_events(organization_id, filters, id_floor(filters.start), id_floor(filters.end))
     at = _event_bucket(hourly)
     return Sql(
-        f"""SELECT {at.text} AS at, {_VALUE[kind]} AS value, {_PROVIDER[kind]} AS provider, {_OF_EVENT}
+        f"""SELECT {at.text} AS at, {_VALUE[kind]} AS value, {_provider_of(kind)} AS provider, {_OF_EVENT}
 FROM event e WHERE {wanted.text}""",  # noqa: S608
         (*(filters.zone.key for _ in range(at.text.count("%s"))), *wanted.params),
     )

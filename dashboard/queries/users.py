@@ -41,6 +41,14 @@ def tracked_user_id(organization_id: int, external_id: str) -> int | None:
     return int(found[0][0]) if found else None
 
 
+def name_of(organization_id: int, external_id: str) -> str | None:
+    """A tracked user's name, '' where none was sent; None for nobody. Unique index of tracked_user."""
+    found = fetch(
+        "SELECT name FROM tracked_user WHERE organization_id = %s AND external_id = %s", (organization_id, external_id)
+    )
+    return str(found[0][0]) if found else None
+
+
 def _rows(organization_id: int, filters: Filters) -> Sql:
     if filters.whole_days and not filters.conditions:
         return Sql(

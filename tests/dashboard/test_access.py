@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from django.http import HttpResponse
@@ -16,12 +17,23 @@ from tests.dashboard.conftest import SignIn, htmx
 from tests.events_table import Call, store_events
 from tests.factories import PASSWORD, MembershipFactory, OrganizationFactory, UserFactory
 
-PAGES = ("/", "/requests/", "/requests/{event}/", "/rejected/", "/pricing/", "/pricing/openai/gpt-4o/")
+PAGES = (
+    "/",
+    "/requests/",
+    "/requests/{event}/",
+    "/costs/",
+    "/costs/?by=user",
+    "/costs/user/?user=secret-user",
+    "/costs/feature/?feature=secret-feature",
+    "/rejected/",
+    "/pricing/",
+    "/pricing/openai/gpt-4o/",
+)
 
 
 @pytest.fixture
 def event(organization: Organization, now: datetime) -> str:
-    return public_id(store_events(organization, [Call(at=now, feature="secret-feature")])[0])
+    return public_id(store_events(organization, [Call(at=now, feature="secret-feature", user="secret-user")])[0])
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -33,8 +45,8 @@ def test_each_role_reads_the_pages_and_a_stranger_sees_nothing_of_them(
     elsewhere = OrganizationFactory()
     store_events(elsewhere, [Call(at=now)])
     response = sign_in(elsewhere).get(path.format(event=event))
-    assert response.status_code == (404 if "{event}" in path else 200)
-    assert b"secret-feature" not in response.content
+    assert response.status_code == (404 if "{event}" in path or "secret" in path else 200)
+    assert b"secret" not in response.content
     assert event not in response.content.decode()
 
 
@@ -42,9 +54,11 @@ def test_each_role_reads_the_pages_and_a_stranger_sees_nothing_of_them(
 def test_nobody_is_sent_to_the_sign_in_page(event: str, path: str) -> None:
     wanted = path.format(event=event)
     response = Client().get(wanted)
-    assert (response.status_code, response["Location"]) == (302, f"/sign-in/?next={wanted}")
-    part = Client().get(f"{wanted}?rev=1", headers=htmx("x") | {"HX-Current-URL": f"http://testserver{wanted}?q=a"})
-    assert part["HX-Redirect"] == f"/sign-in/?next={wanted}%3Fq%3Da"
+    assert (response.status_code, response["Location"]) == (302, f"/sign-in/?next={quote(wanted)}")
+    more = "&" if "?" in wanted else "?"
+    current = {"HX-Current-URL": f"http://testserver{wanted}{more}q=a"}
+    part = Client().get(f"{wanted}{more}rev=1", headers=htmx("x") | current)
+    assert part["HX-Redirect"] == f"/sign-in/?next={quote(f'{wanted}{more}q=a')}"
     assert part.status_code == 200
     assert not part.content
 
