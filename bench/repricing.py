@@ -17,7 +17,7 @@ from tests import stored_prices
 from tests.real_server import RealServer, wait_for
 from tests.wire_client import WireClient, event
 
-EVENTS = 500_000
+EVENTS = 1_000_000
 BATCH = 100
 PAUSE_SECONDS = 0.1
 ROUNDS = 2
