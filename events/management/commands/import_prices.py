@@ -5,20 +5,19 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from typing import IO, Any, cast
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError
 from rich.console import Console
 
 from events import price_import_report as report
+from events.command_console import console_of
 from events.price_imports import CatalogMoved, Trial, publish_import, try_import
 from pricing.catalog import current_revision
 from pricing.importers.cross_check import load_second_list
 from pricing.importers.rows import PriceList
 from pricing.importers.store import price_lists
-
-_FILE_WIDTH = 160
 
 
 class NeedsApproval(CommandError):
@@ -43,14 +42,7 @@ class Command(BaseCommand):
         check.add_argument("--check-all", action="store_true", help="compare every model that both lists know")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        console = Console(
-            file=cast(IO[str], self.stdout),
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-            no_color=options["no_color"],
-            width=None if self.stdout.isatty() else _FILE_WIDTH,
-        )
+        console = console_of(self.stdout, no_color=options["no_color"])
         now = datetime.now(UTC)
         try:
             self._import(console, now, options)

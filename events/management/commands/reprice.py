@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import IO, Any, cast
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
@@ -13,13 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from events import repricing
+from events.command_console import console_of
 from events.models import RepriceJob
 from events.price_import_report import exact_usd
 from pricing import catalog
 
 _PAUSE_SECONDS = 0.5
 _SHOWN_JOBS = 20
-_FILE_WIDTH = 160
 
 
 class Command(BaseCommand):
@@ -33,14 +33,7 @@ class Command(BaseCommand):
         what.add_argument("--status", action="store_true", help="show the newest jobs, and do nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        console = Console(
-            file=cast(IO[str], self.stdout),
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-            no_color=options["no_color"],
-            width=None if self.stdout.isatty() else _FILE_WIDTH,
-        )
+        console = console_of(self.stdout, no_color=options["no_color"])
         if options.get("status"):
             _show_jobs(console)
             return
