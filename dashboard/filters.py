@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -23,15 +24,24 @@ DEFAULTS = {"environment": "live", "period": "30d", "compare": "prev"}
 NONE = "(none)"
 """The word for "not given": `feature=(none)` shows events without a feature, `feature=` shows all."""
 
-DIMENSIONS = ("feature", "step", "user", "model", "provider", "status", "tier", "session", "conversation")
-BOUNDS = ("priced", "min_cost", "max_cost", "q")
+LABELS = ("feature", "step", "user", "model", "provider", "session", "conversation")
+"""Conditions on a name: one of them, or `NONE`."""
+DIMENSIONS = ("feature", "step", "user", "model", "provider", "status", "tier", "session", "conversation", "key")
+AMOUNTS = ("min_cost", "max_cost", "min_latency", "max_latency", "min_tokens", "max_tokens")
+"""Conditions on a number, included: USD, milliseconds, tokens in and out together."""
+BOUNDS = ("priced", *AMOUNTS, "q")
 WORDS = ("environment", "period", "from", "to", "compare", *DIMENSIONS, *BOUNDS)
-"""Every word of the query string, in the order in which links write them."""
+"""Every word of the query string but the metadata's, in the order in which links write them."""
+META = "meta."
+"""`meta.plan=pro` shows events whose metadata has the key `plan` with the value `pro`."""
+COMPARISONS = ("prev", "year", "none")
 
 PICOUSD_PER_USD = 10**12
 MAX_DAYS = 731
 MAX_TEXT = 255
+MAX_META = 5
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,12})?", re.ASCII)
+_WHOLE = re.compile(r"\d{1,15}", re.ASCII)
 
 type Params = Mapping[str, str | Sequence[str]]
 
@@ -71,12 +81,22 @@ class Filters:
     tier: str | None = None
     session: str | None = None
     conversation: str | None = None
+    key: str | None = None
+    """How an API key begins: its first 15 characters."""
     priced: str | None = None
     """'no': only events whose cost is unknown."""
     min_cost: str | None = None
     """USD, plain decimal text, included."""
     max_cost: str | None = None
+    min_latency: str | None = None
+    """Milliseconds, plain decimal text, included."""
+    max_latency: str | None = None
+    min_tokens: str | None = None
+    """Tokens in and out together, a whole number as text, included."""
+    max_tokens: str | None = None
     q: str | None = None
+    meta: tuple[tuple[str, str], ...] = ()
+    """Keys of the metadata with the text that their value must be; '' means that the key is not there."""
     page_words: tuple[tuple[str, str], ...] = ()
     """Words that are the page's own, such as its order: links to itself carry them on."""
 
@@ -85,6 +105,8 @@ class Filters:
         """Read the query parameters; what is missing, unknown or malformed takes its default."""
         words = {word: text for word in WORDS if (text := _text(params, word))}
         period, start, end = _span(words, now, zone)
+        labels: dict[str, Any] = {word: _label(words.get(word)) for word in LABELS}
+        amounts: dict[str, Any] = {word: _amount(words.get(word), whole=word.endswith("tokens")) for word in AMOUNTS}
         return cls(
             zone=zone,
             now=now,
@@ -92,20 +114,15 @@ class Filters:
             start=start,
             end=end,
             environment=_one_of(words, "environment", ENVIRONMENTS) or "live",
-            compare=_one_of(words, "compare", ("prev", "none")) or "prev",
+            compare=_one_of(words, "compare", COMPARISONS) or "prev",
             status=_status(words.get("status")),
             tier=_one_of(words, "tier", TIERS),
+            key=words.get("key"),
             priced=_one_of(words, "priced", ("no",)),
-            min_cost=_amount(words.get("min_cost")),
-            max_cost=_amount(words.get("max_cost")),
             q=words.get("q"),
-            feature=_label(words.get("feature")),
-            step=_label(words.get("step")),
-            user=_label(words.get("user")),
-            model=_label(words.get("model")),
-            provider=_label(words.get("provider")),
-            session=_label(words.get("session")),
-            conversation=_label(words.get("conversation")),
+            meta=_meta(params),
+            **labels,
+            **amounts,
         )
 
     @property
@@ -134,6 +151,7 @@ class Filters:
     def conditions(self) -> dict[str, str]:
         """The conditions in force, by word; a condition on "not given" is the empty string."""
         found = {word: getattr(self, word) for word in (*DIMENSIONS, *BOUNDS)}
+        found |= {f"{META}{name}": value for name, value in self.meta}
         return {word: value for word, value in found.items() if value is not None}
 
     def buckets(self, *, hourly: bool | None = None, since: datetime | None = None) -> tuple[Bucket, ...]:
@@ -150,12 +168,19 @@ class Filters:
             at = following
 
     def previous(self) -> "Filters":
-        """The period of comparison: the one before; of a month to date, the same days of the month before.
+        """The period of comparison: the one before; of a month to date, the same days of the month before; of a year
+        ago, as many days from the same date on.
 
         Its `now` is as far into it as ours is into this period, so that a day that has just begun is not compared
         with a whole one.
         """
-        if self.period == "24h":
+        if self.compare == "year":
+            start = self._year_before()
+            end = min(start + (self.end - self.start), self.start)
+            if self.whole_days:
+                first = start.astimezone(self.zone).date()
+                end = min(day_start(first + timedelta(days=len(self.days)), self.zone), self.start)
+        elif self.period == "24h":
             start, end = local_hour(self.start - timedelta(hours=24), self.zone), self.start
         elif self.period == "mtd":
             first = (self.days[0] - timedelta(days=1)).replace(day=1)
@@ -165,6 +190,13 @@ class Filters:
             start, end = day_start(self.days[0] - timedelta(days=len(self.days)), self.zone), self.start
         period = self.period if self.period == "24h" else "custom"
         return replace(self, period=period, start=start, end=end, now=start + (self.until - self.start))
+
+    def _year_before(self) -> datetime:
+        """The local date and hour of `start` a year before; 28 February where that year has no 29th."""
+        local = self.start.astimezone(self.zone)
+        day = min(local.day, 28) if local.month == 2 else local.day
+        start = local.replace(year=local.year - 1, day=day, fold=0).astimezone(UTC)
+        return local_day(start, self.zone) if self.whole_days else local_hour(start, self.zone)
 
     def words(self) -> dict[str, str]:
         """What the query string must say: every word that is not at its default."""
@@ -197,13 +229,13 @@ class Filters:
     def chips(self) -> tuple[tuple[str, str, str], ...]:
         """The conditions in force: (label, value, link without it), in the order of the query string."""
         return tuple(
-            (CHIP_LABELS[word], CHIP_VALUES.get((word, value), value or NONE), self.href(**{word: None}))
+            (CHIP_LABELS.get(word, word), CHIP_VALUES.get((word, value), value or NONE), self.href(**{word: None}))
             for word, value in self.conditions.items()
         )
 
     def without_conditions(self) -> str:
         """The link that keeps the period and drops every condition."""
-        return self.href(**dict.fromkeys((*DIMENSIONS, *BOUNDS)))
+        return self.href(**dict.fromkeys(self.conditions))
 
     @property
     def period_text(self) -> str:
@@ -224,9 +256,14 @@ CHIP_LABELS = {
     "tier": "Tier",
     "session": "Session",
     "conversation": "Conversation",
+    "key": "API key",
     "priced": "Price",
-    "min_cost": "Cost from",
-    "max_cost": "Cost up to",
+    "min_cost": "Cost from, USD",
+    "max_cost": "Cost up to, USD",
+    "min_latency": "Latency from, ms",
+    "max_latency": "Latency up to, ms",
+    "min_tokens": "Tokens from",
+    "max_tokens": "Tokens up to",
     "q": "Text",
 }
 CHIP_VALUES = {("priced", "no"): "unknown", ("status", "error"): "failed", ("status", "ok"): "succeeded"}
@@ -285,10 +322,19 @@ def _label(text: str | None) -> str | None:
     return "" if text == NONE else text
 
 
-def _amount(text: str | None) -> str | None:
-    if text is None or not _NUMBER.fullmatch(text):
+def _amount(text: str | None, *, whole: bool) -> str | None:
+    if text is None or not (_WHOLE if whole else _NUMBER).fullmatch(text):
         return None
     return format(Decimal(text).normalize(), "f")
+
+
+def _meta(params: Params) -> tuple[tuple[str, str], ...]:
+    """The conditions on metadata by key, in alphabetical order; a form adds one with `meta_key` and `meta_value`."""
+    words = {word: _text(params, word) for word in params if word.startswith(META)}
+    if name := _text(params, "meta_key"):
+        words[f"{META}{name}"] = _text(params, "meta_value") or NONE
+    found = {word.removeprefix(META)[:MAX_TEXT]: _label(text) or "" for word, text in words.items() if text}
+    return tuple(sorted((name, value) for name, value in found.items() if name and "\0" not in name))[:MAX_META]
 
 
 def picousd(amount: str) -> int:

@@ -2,8 +2,8 @@
 
 from django.urls import path, register_converter
 
-from dashboard import views
 from dashboard.sign_in import SignIn, SignOut
+from dashboard.views import preferences, prices, usage
 
 
 class ModelKey:
@@ -22,18 +22,18 @@ register_converter(ModelKey, "model_key")
 
 app_name = "dashboard"
 urlpatterns = [
-    path("", views.overview, name="overview"),
-    path("requests/", views.requests, name="requests"),
-    path("requests/<str:event_id>/", views.request_detail, name="request"),
-    path("costs/", views.costs, name="costs"),
+    path("", usage.overview, name="overview"),
+    path("requests/", usage.requests, name="requests"),
+    path("requests/<str:event_id>/", usage.request_detail, name="request"),
+    path("costs/", usage.costs, name="costs"),
     # Ids and names are any text of the organization's: slashes, dots and spaces survive in a query, not in a path.
-    path("costs/user/", views.user, name="user"),
-    path("costs/feature/", views.feature, name="feature"),
-    path("rejected/", views.rejected, name="rejected"),
-    path("pricing/", views.prices, name="prices"),
-    path("pricing/<str:provider>/<model_key:key>/", views.price, name="price"),
+    path("costs/user/", usage.user, name="user"),
+    path("costs/feature/", usage.feature, name="feature"),
+    path("rejected/", usage.rejected, name="rejected"),
+    path("pricing/", prices.prices, name="prices"),
+    path("pricing/<str:provider>/<model_key:key>/", prices.price, name="price"),
     path("sign-in/", SignIn.as_view(), name="sign_in"),
     path("sign-out/", SignOut.as_view(), name="sign_out"),
-    path("theme/", views.theme, name="theme"),
-    path("organization/", views.switch_organization, name="switch_organization"),
+    path("theme/", preferences.theme, name="theme"),
+    path("organization/", preferences.switch_organization, name="switch_organization"),
 ]

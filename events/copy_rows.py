@@ -101,7 +101,8 @@ def _delta_line(row: "Row", sign: int) -> str:
     )
     return (
         f"{row.key.organization_id}\t{row.key.environment}\t{hour}\t{day}\t{row.tracked_user_id or 0}\t{texts}"
-        f"\t{STATUS[event.status]}\t{TIER[event.service_tier]}\t{_or_null(latency_bucket(event.latency_ms))}\t{sign}"
+        f"\t{STATUS[event.status]}\t{TIER[event.service_tier]}\t{_or_null(latency_bucket(event.latency_ms))}"
+        f"\t{_or_null(latency_bucket(event.streaming_duration_ms))}\t{sign}"
         f"\t{0 if event.status in FINE else sign}\t{sign if cost.picousd is None else 0}\t{sign * usage.input_tokens}"
         f"\t{sign * usage.output_tokens}\t{sign * usage.cached_tokens}\t{sign * usage.cache_write_tokens}"
         f"\t{sign * usage.reasoning_tokens}\t{sign * (cost.picousd or 0)}\n"

@@ -34,6 +34,8 @@ MEASURES = (
     "reasoning_tokens",
     "cost_picousd",
 )
+PAIR_MEASURES = ("events", "errors", "unpriced", "input_tokens", "output_tokens", "cost_picousd")
+"""What is summed up by user and feature together."""
 DIMENSIONS = (
     "organization_id",
     "environment",
@@ -46,9 +48,10 @@ DIMENSIONS = (
     "model",
     "status",
     "service_tier",
-    "latency_bucket",
 )
-DELTA_COLUMNS = DIMENSIONS + MEASURES
+BUCKETS = ("latency_bucket", "stream_bucket")
+"""Of a call's time to its answer and to its last token; NULL where none was sent."""
+DELTA_COLUMNS = DIMENSIONS + BUCKETS + MEASURES
 
 FOLD_LOCK = 7_201_001
 """Advisory lock: whoever holds it may move deltas into rollups."""
@@ -59,13 +62,19 @@ _CELL = ("feature", "step", "provider", "model", "status", "service_tier")
 _STAGES = {
     "cells": ((*_TENANT, "hour", *_CELL), MEASURES, ""),
     "users": ((*_TENANT, "tracked_user_id"), MEASURES, ""),
+    "pairs": ((*_TENANT, "tracked_user_id", "feature"), PAIR_MEASURES, ""),
     "latencies": (
         (*_TENANT, "feature", "provider", "model", "latency_bucket"),
         ("events",),
         "WHERE latency_bucket IS NOT NULL",
     ),
+    "streams": (
+        (*_TENANT, "feature", "provider", "model", "stream_bucket"),
+        ("events",),
+        "WHERE stream_bucket IS NOT NULL",
+    ),
 }
-# One event counts once under each kind; the same lists stand in the views of migration 0003.
+# One event counts once under each kind; the same lists stand in the views of migrations 0003 and 0005.
 _KINDS = """CROSS JOIN LATERAL (VALUES
     ('total', '', ''), ('model', d.model, d.provider), ('provider', d.provider, ''), ('feature', d.feature, ''),
     ('step', d.step, ''), ('status', d.status::text, ''), ('tier', d.service_tier::text, '')
@@ -116,7 +125,9 @@ ROLLUPS = (
         | {"month": "date_trunc('month', d.day)::date"}
         | _same("tracked_user_id"),
     ),
+    Rollup("usage_day_user_feature", "pairs", _same(*_TENANT, "tracked_user_id", "feature")),
     Rollup("usage_day_latency", "latencies", _same(*_TENANT) | _KIND | _same("latency_bucket"), _LATENCY_KINDS),
+    Rollup("usage_day_stream", "streams", _same(*_TENANT) | _KIND | _same("stream_bucket"), _LATENCY_KINDS),
 )
 
 
@@ -170,7 +181,7 @@ def fold_now() -> int:
 
 
 # The expression of each delta column over the event table `e`, for rebuilding and for the audit.
-_EVENT_LATENCY = f"floor(ln(greatest(e.latency_ms, {_SHORTEST_MS})) / ln({LATENCY_GAMMA}::float8))::smallint"
+_BUCKET_OF = f"floor(ln(greatest(%s, {_SHORTEST_MS})) / ln({LATENCY_GAMMA}::float8))::smallint"
 # OFFSET 0 keeps the planner from working the time out again for each of its uses.
 _AT = (
     "CROSS JOIN LATERAL (SELECT event_time(e.id) AS at, event_time(e.id) AT TIME ZONE o.time_zone AS local OFFSET 0) t"
@@ -182,7 +193,8 @@ _FROM_EVENT = {
     "day": "t.local::date",
     "tracked_user_id": "coalesce(e.tracked_user_id, 0)",
     **{name: f"e.{name}" for name in ("feature", "step", "provider", "model", "status", "service_tier")},
-    "latency_bucket": _EVENT_LATENCY,
+    "latency_bucket": _BUCKET_OF % "e.latency_ms",
+    "stream_bucket": _BUCKET_OF % "e.streaming_duration_ms",
     "events": "1::bigint",
     "errors": f"(e.status NOT IN {tuple(status.value for status in FINE_STATUSES)})::int::bigint",
     "unpriced": "(e.cost_picousd IS NULL)::int::bigint",
@@ -194,7 +206,7 @@ FROM event e JOIN organization o ON o.id = e.organization_id {_AT}"""  # noqa: S
 REBUILD = _fold_statement(EVENTS_AS_DELTA)
 
 
-EVENT_DIMENSIONS = ("organization_id", "environment", *DIMENSIONS[4:11])
+EVENT_DIMENSIONS = ("organization_id", "environment", *DIMENSIONS[4:])
 """The columns of an event by which usage is told apart, beside its id, which holds the time."""
 
 
@@ -204,7 +216,7 @@ def revaluation(source: str, *, old: str, new: str) -> str:
     `source` has the events' id and EVENT_DIMENSIONS and is read as `e`; `old` and `new` are expressions over it, NULL
     for unpriced. The latencies stay as they are, so these deltas have none.
     """
-    keys = {name: expression for name, expression in _FROM_EVENT.items() if name in DIMENSIONS[:-1]}
+    keys = {name: expression for name, expression in _FROM_EVENT.items() if name in DIMENSIONS}
     measures = {
         **dict.fromkeys(MEASURES, "0"),
         "unpriced": f"sum(({new} IS NULL)::int - ({old} IS NULL)::int)",
@@ -247,21 +259,25 @@ def rebuild() -> int:
 
 def audit() -> list[str]:
     """Sentences about every day and organization whose rollups differ from its events; empty when all agree."""
-    sums = ", ".join(f"sum({name}) AS {name}" for name in MEASURES)
-    differing = " OR ".join(f"coalesce(u.{name}, 0) <> coalesce(e.{name}, 0)" for name in MEASURES)
     keys = "organization_id, environment, day"
     problems = []
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         cursor.execute("SET LOCAL statement_timeout = 0")
-        for source in (
-            "usage_day_cell_now",
-            "usage_day_user_now",
-            "(SELECT * FROM usage_day_now WHERE kind = 'total') t",
-            "(SELECT * FROM usage_day_now WHERE kind = 'model') t",
-            "(SELECT *, (hour AT TIME ZONE o.time_zone)::date AS day FROM usage_hour_now"
-            " JOIN organization o ON o.id = organization_id WHERE kind = 'feature') t",
+        for source, measures in (
+            ("usage_day_cell_now", MEASURES),
+            ("usage_day_user_now", MEASURES),
+            ("usage_day_user_feature_now", PAIR_MEASURES),
+            ("(SELECT * FROM usage_day_now WHERE kind = 'total') t", MEASURES),
+            ("(SELECT * FROM usage_day_now WHERE kind = 'model') t", MEASURES),
+            (
+                "(SELECT *, (hour AT TIME ZONE o.time_zone)::date AS day FROM usage_hour_now"
+                " JOIN organization o ON o.id = organization_id WHERE kind = 'feature') t",
+                MEASURES,
+            ),
         ):
+            sums = ", ".join(f"sum({name}) AS {name}" for name in measures)
+            differing = " OR ".join(f"coalesce(u.{name}, 0) <> coalesce(e.{name}, 0)" for name in measures)
             cursor.execute(
                 f"""WITH delta AS ({EVENTS_AS_DELTA}),
 e AS (SELECT {keys}, {sums} FROM delta GROUP BY {keys}),

@@ -37,6 +37,8 @@ UNMANAGED_TABLES = (
     "usage_day_user",
     "usage_month_user",
     "usage_day_latency",
+    "usage_day_user_feature",
+    "usage_day_stream",
     "usage_revision",
     "reprice_job",
     "event_cost_history",

@@ -9,8 +9,8 @@ from dashboard.cost_search import DIMENSIONS, OF_USERS, PAGE_SIZE, By, CostSearc
 from dashboard.filters import Filters
 from dashboard.formats import count, money
 from dashboard.pages.cost_chart import SHOWN, cost_over_time
-from dashboard.pages.cost_filters import FilterForm, filter_form
 from dashboard.pages.cost_rows import CostRow, cost_row, total_row
+from dashboard.pages.filter_form import FilterForm, filter_form
 from dashboard.pages.links import chips, costs_href, period_options
 from dashboard.pages.overview_figures import has_revenue
 from dashboard.pages.parts import Chart, Chip, Frame, Option
@@ -112,7 +112,7 @@ def build(visit: Visit, search: CostSearch, revision: str) -> Costs:
         periods=period_options(own),
         tabs=_tabs(search),
         orders=_orders(search, with_revenue=with_revenue, compares=before is not None),
-        form=filter_form(own, known, reverse("dashboard:costs")),
+        form=filter_form(own, known, reverse("dashboard:costs"), "Filter costs"),
         chips=_chips(search),
         clear_href=costs_href(filters, search.by, **dict.fromkeys(filters.conditions)),
         period_text=filters.period_text,

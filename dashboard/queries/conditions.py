@@ -2,9 +2,10 @@
 
 import re
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
-from dashboard.filters import Filters, picousd
+from dashboard.filters import META, Filters, picousd
 from dashboard.queries.reading import Sql
 from events.models import Environment, ServiceTier, Status
 from events.models.event import FINE_STATUSES
@@ -20,6 +21,14 @@ _COLUMNS = {
     "model": "model",
     "session": "session_id",
     "conversation": "conversation_id",
+}
+_BOUNDS = {
+    "min_cost": "e.cost_picousd >=",
+    "max_cost": "e.cost_picousd <=",
+    "min_latency": "e.latency_ms >=",
+    "max_latency": "e.latency_ms <=",
+    "min_tokens": "e.input_tokens + e.output_tokens >=",
+    "max_tokens": "e.input_tokens + e.output_tokens <=",
 }
 CELL_WORDS = frozenset({"feature", "step", "provider", "model", "status", "tier"})
 """The conditions that `usage_day_cell_now` can answer."""
@@ -69,14 +78,26 @@ def _event(organization_id: int, word: str, value: str) -> Sql:
             return _user(organization_id, value)
         case "priced":
             return Sql("e.cost_picousd IS NULL")
-        case "min_cost":
-            return Sql("e.cost_picousd >= %s", (picousd(value),))
-        case "max_cost":
-            return Sql("e.cost_picousd <= %s", (picousd(value),))
+        case "key":
+            return Sql(
+                "e.api_key_id IN (SELECT id FROM api_key WHERE organization_id = %s AND prefix = %s)",
+                (organization_id, value),
+            )
         case "q":
             return _text(organization_id, value)
+        case _ if word in _BOUNDS:
+            return Sql(f"{_BOUNDS[word]} %s", (picousd(value) if word.endswith("cost") else Decimal(value),))
+        case _ if word.startswith(META):
+            return _metadata(word.removeprefix(META), value)
         case _:
             return _dimension(word, value)
+
+
+def _metadata(name: str, value: str) -> Sql:
+    """A key of the metadata by the text of its value; of lists and objects, as PostgreSQL writes them."""
+    if not value:
+        return Sql("e.metadata ->> %s IS NULL", (name,))
+    return Sql("e.metadata ->> %s = %s", (name, value))
 
 
 def _dimension(word: str, value: str) -> Sql:

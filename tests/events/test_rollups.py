@@ -61,7 +61,12 @@ def totals(view: str) -> list[tuple[object, ...]]:
 def test_folding_and_rebuilding_change_no_sum(ingest: Ingest) -> None:
     statuses = ["SUCCESS", "ERROR", "MAX_TOKENS", "BLOCKED"]
     bodies = [
-        event(inputTokens=2000 + number, model=["gpt-4o", "unknown-1"][number % 2], latencyInMs=number * 7.5)
+        event(
+            inputTokens=2000 + number,
+            model=["gpt-4o", "unknown-1"][number % 2],
+            latencyInMs=number * 7.5,
+            streamingDurationInMs=number * 5.5,
+        )
         | {"status": statuses[number % 4], "metadata": {"feature": f"f{number % 3}", "user": f"u{number % 5}"}}
         for number in range(120)
     ]
@@ -78,8 +83,11 @@ def test_folding_and_rebuilding_change_no_sum(ingest: Ingest) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT sum(events), sum(errors), sum(unpriced) FROM usage_month_user_now")
         assert cursor.fetchone() == (240, 120, 120)
-        cursor.execute("SELECT sum(events) FROM usage_day_latency_now WHERE kind = 'total'")
-        assert cursor.fetchone() == (240,)
+        for view in ("usage_day_latency_now", "usage_day_stream_now"):
+            cursor.execute(f"SELECT sum(events) FROM {view} WHERE kind = 'total'")
+            assert cursor.fetchone() == (240,)
+        cursor.execute("SELECT sum(events), count(DISTINCT (tracked_user_id, feature)) FROM usage_day_user_feature")
+        assert cursor.fetchone() == (240, 15)
 
 
 def test_the_audit_finds_what_differs(ingest: Ingest) -> None:

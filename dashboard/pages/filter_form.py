@@ -1,0 +1,126 @@
+"""The form that writes the filter language: one for every page that reads it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dashboard.filters import META, NONE, STATUSES, TIERS, Filters
+from dashboard.pages.links import named
+from dashboard.pages.parts import Option
+from dashboard.pages.request_rows import STATUS_WORDS
+from events.models import Status
+
+MENUS = ("model", "feature", "provider")
+"""Conditions whose values of the period the form offers."""
+NAMES = {
+    "user": "User id",
+    "step": "Step",
+    "session": "Session",
+    "conversation": "Conversation",
+    "key": "API key begins with",
+}
+AMOUNTS = {
+    "min_cost": "Cost from, USD",
+    "max_cost": "Cost up to, USD",
+    "min_latency": "Latency from, ms",
+    "max_latency": "Latency up to, ms",
+    "min_tokens": "Tokens from",
+    "max_tokens": "Tokens up to",
+}
+PLACEHOLDER = "Id, model, feature, user, session…"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field (`components/field.html`): a menu where it has options, else a line to write in."""
+
+    name: str
+    label: str
+    value: str = ""
+    options: Sequence[Option] = ()
+    kind: str = "text"
+    """The input's type: text, search or date."""
+    mode: str = ""
+    """The keyboard that phones show: decimal, numeric, or '' for letters."""
+    placeholder: str = ""
+
+
+@dataclass(frozen=True)
+class FilterForm:
+    """A GET form (`components/filter_form.html`): `main` is always seen, `more` is folded while it is empty."""
+
+    action: str
+    label: str
+    hidden: Sequence[tuple[str, str]]
+    """What the form must carry on although it has no field for it."""
+    main: Sequence[Field]
+    more: Sequence[Field]
+    is_open: bool
+    target: str
+    """Id of the element that is replaced while the person chooses; '' for a form that is sent as a whole."""
+
+
+def filter_form(
+    own: Filters,
+    known: Mapping[str, Sequence[str]],
+    action: str,
+    label: str,
+    *,
+    main: Sequence[str] = (),
+    without: Sequence[str] = (),
+    target: str = "",
+) -> FilterForm:
+    """The form of these filters.
+
+    `known` says which models, features and providers the period holds. `main` names the fields that are always seen,
+    `without` those that the page answers by itself, such as the user on a user's page.
+    """
+    fields = {field.name: field for field in _fields(own, known) if field.name not in without}
+    more = [field for name, field in fields.items() if name not in main]
+    return FilterForm(
+        action=action,
+        label=label,
+        hidden=tuple((word, value) for word, value in own.words().items() if word not in fields),
+        main=[fields[name] for name in main],
+        more=more,
+        is_open=own.period == "custom" or not own.conditions.keys().isdisjoint(field.name for field in more),
+        target=target,
+    )
+
+
+def _fields(own: Filters, known: Mapping[str, Sequence[str]]) -> list[Field]:
+    custom = own.period == "custom"
+    given = own.conditions
+    days = own.days if custom else ()
+    return [
+        Field("q", "Search", own.q or "", kind="search", placeholder=PLACEHOLDER),
+        Field("from", "From day", days[0].isoformat() if days else "", kind="date"),
+        Field("to", "To day", days[-1].isoformat() if days else "", kind="date"),
+        *(_menu(word, known.get(word, ()), own) for word in MENUS),
+        *_words(own),
+        *(Field(word, label, given.get(word, "") or (NONE if word in given else "")) for word, label in NAMES.items()),
+        *(Field(word, label, given.get(word, ""), mode="decimal") for word, label in AMOUNTS.items()),
+        Field("meta_key", "Metadata key", placeholder=f"plan, as in {META}plan"),
+        Field("meta_value", "Metadata value"),
+    ]
+
+
+def _menu(word: str, known: Sequence[str], own: Filters) -> Field:
+    chosen = own.conditions.get(word)
+    every = sorted({*known, *([] if chosen is None else [chosen])})
+    choices = [Option(named(one), one or NONE, selected=one == chosen) for one in every]
+    return Field(word, word.capitalize(), options=[Option(f"All {word}s", ""), *choices])
+
+
+def _words(own: Filters) -> tuple[Field, ...]:
+    statuses = {"ok": "Succeeded or max tokens", "error": "Failed"}
+    statuses |= {status: STATUS_WORDS[Status[status]] for status in STATUSES}
+    tiers = {tier: tier.capitalize() for tier in TIERS}
+    return (
+        Field("status", "Status", options=[Option("Any status", ""), *_choices(statuses, own.status)]),
+        Field("tier", "Tier", options=[Option("Any tier", ""), *_choices(tiers, own.tier)]),
+        Field("priced", "Price", options=[Option("Known or not", ""), *_choices({"no": "Unknown"}, own.priced)]),
+    )
+
+
+def _choices(words: Mapping[str, str], chosen: str | None) -> list[Option]:
+    return [Option(label, word, selected=word == chosen) for word, label in words.items()]

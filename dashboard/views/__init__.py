@@ -1,0 +1,1 @@
+"""What answers an address: a module for each group of pages."""

@@ -1,0 +1,37 @@
+"""What a person chooses for themselves: the theme, and which organization they look at."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from dashboard.access import ORGANIZATION_KEY, THEMES, MemberRequest, member_required
+
+YEAR_SECONDS = 365 * 24 * 3600
+
+
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Remember the theme in a cookie, for the server to read, and go back."""
+    response = redirect(_next(request))
+    wanted = request.POST.get("theme", "")
+    if wanted in THEMES:
+        response.set_cookie("theme", wanted, max_age=YEAR_SECONDS, samesite="Lax", secure=request.is_secure())
+    return response
+
+
+@require_POST
+@member_required()
+def switch_organization(request: MemberRequest) -> HttpResponse:
+    """Make another of the person's organizations the current one."""
+    wanted = request.POST.get("organization", "")
+    if wanted not in {option.value for option in request.visit.organizations}:
+        raise Http404("You are not a member of this organization.")
+    request.session[ORGANIZATION_KEY] = int(wanted)
+    return redirect("dashboard:overview")
+
+
+def _next(request: HttpRequest) -> str:
+    wanted = request.POST.get("next", "")
+    allowed = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
+    return wanted if allowed else "/"
