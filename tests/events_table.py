@@ -37,6 +37,7 @@ class Call:
     environment: Environment = Environment.LIVE
     usage: Usage = field(default_factory=lambda: Usage(1200, 350, 1000))
     latency_ms: float | None = 812.4
+    streaming_duration_ms: float | None = None
     error_message: str | None = None
     metadata: str | None = None
     provider_usage: str | None = None
@@ -93,6 +94,7 @@ def _incoming(call: Call) -> IncomingEvent:
         session_id=call.session_id,
         conversation_id=call.conversation_id,
         latency_ms=call.latency_ms,
+        streaming_duration_ms=call.streaming_duration_ms,
         error_message=call.error_message,
         provider_usage=call.provider_usage,
         region=call.region,
