@@ -10,16 +10,20 @@ from datetime import datetime
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
-from dashboard.filters import Filters
+from dashboard.filters import MAX_TEXT, META, Filters
 
-By = Literal["feature", "user", "model", "provider", "step", "tier", "status"]
-Sort = Literal["cost", "requests", "change", "revenue", "margin", "ratio"]
+type By = str
+"""One of `DIMENSIONS`, or `meta.` and a key of the metadata; `meta` alone leaves the key to the page."""
+Sort = Literal["cost", "requests", "change", "revenue", "margin", "margin_change", "ratio"]
 Paying = Literal["", "short", "unknown"]
-DIMENSIONS: tuple[By, ...] = get_args(By)
+DIMENSIONS = ("feature", "user", "feature_user", "model", "provider", "step", "tier", "status")
 SORTS: tuple[Sort, ...] = get_args(Sort)
 PAYING: tuple[Paying, ...] = get_args(Paying)
-OF_USERS: tuple[Sort, ...] = ("revenue", "margin", "ratio")
-"""Orders that only users have: revenue belongs to them."""
+OF_REVENUE: tuple[Sort, ...] = ("revenue", "margin", "margin_change", "ratio")
+"""Orders that only those have who carry revenue."""
+CARRIERS = ("user", "feature", "feature_user")
+"""Revenue belongs to users; features carry that of their users."""
+METADATA = "meta"
 PAGE_SIZE = 50
 MOST_ROWS = 1_000
 """How many rows one answer holds at most, however often more were asked for."""
@@ -35,7 +39,7 @@ class CostSearch:
     sort: Sort = "cost"
     ascending: bool = False
     paying: Paying = ""
-    """Of users: 'short' those who cost more than they pay, 'unknown' those whose revenue nobody sent."""
+    """'short': only what costs more than it brings; of users, 'unknown': only those whose revenue nobody sent."""
     after: int = 0
     """How many rows come before."""
     rows: int = PAGE_SIZE
@@ -44,11 +48,11 @@ class CostSearch:
     @classmethod
     def from_query(cls, params: Mapping[str, str], now: datetime, zone: ZoneInfo) -> "CostSearch":
         """Read the query parameters; what is missing, unknown or malformed takes its default."""
-        by: By = next((one for one in DIMENSIONS if one == params.get("by")), "feature")
+        by = _dimension(params.get("by", ""))
         given = params.get("sort", "")
-        known = [one for one in SORTS if by == "user" or one not in OF_USERS]
+        known = [one for one in SORTS if by in CARRIERS or one not in OF_REVENUE]
         sort = next((one for one in known if one == given.removeprefix("-")), None)
-        paying = next((one for one in PAYING if one == params.get("paying") and by == "user"), None)
+        paying = next((one for one in _paying_of(by) if one == params.get("paying")), None)
         return cls(
             filters=Filters.from_query(params, now, zone),
             by=by,
@@ -72,12 +76,22 @@ class CostSearch:
 
     def without_revenue(self) -> "CostSearch":
         """The same without what only revenue can answer."""
-        return replace(self, paying="", sort="cost" if self.sort in OF_USERS else self.sort)
+        return replace(self, paying="", sort="cost" if self.sort in OF_REVENUE else self.sort)
 
     def sorted_by(self, sort: Sort) -> "CostSearch":
         """The same in another order: the largest first, or turned round where it is in that order already."""
         turned = sort == self.sort and not self.ascending
         return replace(self, sort=sort, ascending=turned, after=0, rows=PAGE_SIZE)
+
+
+def _dimension(given: str) -> By:
+    if given == METADATA or (given.startswith(META) and "\0" not in given and given != META):
+        return given[: len(META) + MAX_TEXT]
+    return given if given in DIMENSIONS else "feature"
+
+
+def _paying_of(by: By) -> tuple[Paying, ...]:
+    return PAYING if by == "user" else ("", "short") if by in CARRIERS else ("",)
 
 
 def _number(params: Mapping[str, str], word: str, most: int) -> int | None:

@@ -22,8 +22,6 @@ NOT_GIVEN: dict[By, str] = {
     "model": "No model",
     "provider": "No provider",
     "step": "No step",
-    "tier": "",
-    "status": "",
 }
 
 
@@ -62,6 +60,7 @@ class CostRow:
     delta: Delta | None
     revenue: Figure
     margin: Figure
+    margin_change: Figure
     ratio: Figure
 
 
@@ -71,13 +70,13 @@ def cost_row(found: ValueCost, search: CostSearch, total_picousd: int) -> CostRo
     narrowed = condition(search.by, found.value, found.provider)
     return _row(
         value_name(search.by, found.value, found.provider, found.name),
-        found.value if search.by == "user" and found.name not in ("", found.value) else "",
+        found.value if search.by in ("user", "feature_user") and found.name not in ("", found.value) else "",
         _href(search.by, found.value, filters) or requests_href(filters, **narrowed),
         found.line,
         total_picousd,
         filters,
         narrowed,
-        nobody=search.by == "user" and not found.value,
+        nobody=not found.value and search.by in ("user", "feature_user"),
     )
 
 
@@ -91,6 +90,8 @@ def condition(by: By, value: str, provider: str) -> dict[str, str | None]:
     """The words of the filter language that find the requests of a value, and no others."""
     if by == "model":
         return {"model": value, "provider": provider}
+    if by == "feature_user":
+        return {"feature": provider, "user": value}
     if by == "status":
         return {by: Status(int(value)).name}
     return {by: ServiceTier(int(value)).label if by == "tier" else value}
@@ -107,8 +108,10 @@ def value_name(by: By, value: str, provider: str, name: str) -> str:
             return STATUS_WORDS[Status(int(value))]
         case "tier":
             return str(ServiceTier(int(value)).label).capitalize()
+        case "feature_user":
+            return f"{provider or NOT_GIVEN['feature']} · {name or value or NOT_GIVEN['user']}"
         case _:
-            return name or value or NOT_GIVEN[by]
+            return name or value or NOT_GIVEN.get(by, "Not given")
 
 
 def _href(by: By, value: str, filters: Filters) -> str:
@@ -154,6 +157,7 @@ def _row(
         delta=None if is_unknown else formats.delta(used.cost_picousd, line.before_picousd, better=None),
         revenue=_revenue(line, nobody=nobody),
         margin=_margin(line),
+        margin_change=_margin_change(line),
         ratio=ratio(line.usage.cost_picousd, line.revenue_picousd),
     )
 
@@ -180,7 +184,7 @@ def _revenue(line: Line, *, nobody: bool) -> Figure:
         return Figure(money(line.revenue_picousd), money_exact(line.revenue_picousd))
     if nobody:
         return Figure(formats.UNKNOWN, "These requests belong to no user")
-    return Figure("not known", "Nobody sent what this user pays", is_words=True)
+    return Figure("not known", "Nobody sent what its users pay", is_words=True)
 
 
 def _margin(line: Line) -> Figure:
@@ -188,6 +192,16 @@ def _margin(line: Line) -> Figure:
         return Figure(formats.UNKNOWN, "Revenue minus cost; no revenue is known")
     left = line.revenue_picousd - line.usage.cost_picousd
     return Figure(money(left), money_exact(left), "bad" if left < 0 else "")
+
+
+def _margin_change(line: Line) -> Figure:
+    """By how much the margin differs from that of the period before, in USD."""
+    if line.revenue_picousd is None or line.before_revenue_picousd is None:
+        return Figure(formats.UNKNOWN, "No revenue is known of one of the two periods")
+    before = line.before_revenue_picousd - line.before_picousd
+    difference = line.revenue_picousd - line.usage.cost_picousd - before
+    sign = "+" if difference > 0 else ""
+    return Figure(f"{sign}{money(difference)}", f"{money_exact(before)} in the period before")
 
 
 def ratio(cost_picousd: int, revenue_picousd: int | None) -> Figure:

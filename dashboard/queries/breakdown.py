@@ -10,21 +10,26 @@ from datetime import datetime
 from dashboard.cost_search import By, CostSearch, Paying, Sort
 from dashboard.filters import Filters
 from dashboard.queries import usage
+from dashboard.queries.conditions import id_floor, on_events
 from dashboard.queries.reading import Sql, fetch
 from dashboard.queries.usage import Usage
 
 NOTHING = Usage()
+LATEST_WITH_KEYS = 2_000
+"""How many of the latest requests are asked for the keys of their metadata."""
+MOST_KEYS = 20
 _MEASURES = ("events", "errors", "unpriced", "input_tokens", "output_tokens", "cost_picousd")
 _SUMS = ", ".join(f"sum({name}) AS {name}" for name in _MEASURES)
 _NOW = ", ".join(f"coalesce(n.{name}, 0) AS {name}" for name in _MEASURES)
-_LINE = (*_MEASURES, "before_events", "before_picousd", "revenue")
-_NO_REVENUE = Sql("SELECT 0::bigint AS tracked_user_id, NULL::numeric AS picousd WHERE false")
+_LINE = (*_MEASURES, "before_events", "before_picousd", "revenue", "before_revenue")
+_OF_USERS = ("user", "feature_user")
 _ORDER: dict[Sort, str] = {
     "cost": "cost_picousd",
     "requests": "events",
     "change": "cost_picousd - before_picousd",
     "revenue": "revenue",
     "margin": "revenue - cost_picousd",
+    "margin_change": "revenue - cost_picousd - (before_revenue - before_picousd)",
     # A user who pays nothing and costs something is beyond every ratio.
     "ratio": """CASE WHEN revenue > 0 THEN cost_picousd / revenue
         WHEN revenue = 0 AND cost_picousd > 0 THEN 'Infinity'::numeric END""",
@@ -45,18 +50,22 @@ class Line:
     before_picousd: int = 0
     revenue_picousd: int | None = None
     """None: no revenue is known."""
+    before_revenue_picousd: int | None = None
 
     @classmethod
     def of(cls, columns: Sequence[object]) -> "Line":
         """From the columns of a statement in the order of `_LINE`."""
-        events, cost, revenue = columns[6:]
-        known = None if revenue is None else int(str(revenue))
-        return cls(Usage.of(columns[:6]), int(str(events)), int(str(cost)), known)
+        events, cost, *earned = columns[6:]
+        revenue, before = (None if one is None else int(str(one)) for one in earned)
+        return cls(Usage.of(columns[:6]), int(str(events)), int(str(cost)), revenue, before)
 
 
 @dataclass(frozen=True)
 class ValueCost:
-    """One value of the dimension. Of a user `value` is the external id and `name` the name; '' means "not given"."""
+    """One value of the dimension. Of a user `value` is the external id and `name` the name; '' means "not given".
+
+    `provider` is the other half of a model's name; of a feature and user it is the feature.
+    """
 
     value: str
     provider: str
@@ -73,7 +82,7 @@ class Breakdown:
     """How many values there are."""
     total: Line = Line()
     short: int = 0
-    """Users who cost more than they pay, with and without the condition on it."""
+    """Values that cost more than they bring, with and without the condition on it."""
     unknown: int = 0
     """Users with requests of whom no revenue is known."""
     unknown_picousd: int = 0
@@ -91,17 +100,26 @@ class BucketCost:
     cost_picousd: int
 
 
-def by_value(organization_id: int, search: CostSearch, before: Filters | None, revenue: Sql | None) -> Breakdown:
+@dataclass(frozen=True)
+class Earned:
+    """Rows (value, provider, picousd): what each value brought in the period and, where compared, in the one before."""
+
+    now: Sql
+    before: Sql | None = None
+
+
+def by_value(organization_id: int, search: CostSearch, before: Filters | None, earned: Earned | None) -> Breakdown:
     """One page of the values with sums over all of them.
 
     Index ranges of usage_day, usage_hour, usage_day_user, usage_day_cell or event, as `usage.source_of` says. Paged by
     offset: the order is that of sums, which every page has to make anew, so a keyset would save nothing.
     """
     filters = search.filters
-    now = usage.rows(organization_id, filters, search.by, hourly=not filters.whole_days)
-    then = usage.compared(organization_id, before, search.by) if before else _none_before(search.by)
-    earned = revenue or _NO_REVENUE
-    statement = f"""WITH line AS ({_lines(search.by, now, then, earned)}),
+    now = usage.rows(organization_id, filters, search.by, hourly=not filters.whole_days, summed=True)
+    then = usage.compared(organization_id, before, search.by) if before else _nothing(search.by)
+    revenue = (earned and earned.now) or _nothing(search.by)
+    former = (earned and earned.before) or _nothing(search.by)
+    statement = f"""WITH line AS ({_lines(now, then, revenue, former)}),
 marked AS (
     SELECT *, count(*) FILTER (WHERE {_PAYING["short"]}) OVER () AS short,
         count(*) FILTER (WHERE events > 0 AND {_PAYING["unknown"]}) OVER () AS unknown,
@@ -115,7 +133,7 @@ page AS (
 SELECT {_label(search.by)}, {", ".join(_LINE)}, short, unknown, unknown_picousd, count,
     {", ".join(f"sum_{name}" for name in _LINE)}
 FROM page p {_names(search.by)} ORDER BY {_order(search)}"""  # noqa: S608
-    params = (*now.params, *then.params, *earned.params, search.rows, search.after)
+    params = (*now.params, *then.params, *revenue.params, *former.params, search.rows, search.after)
     found = fetch(statement, (*params, *_names_params(search.by, organization_id)))
     return _breakdown(found)
 
@@ -146,23 +164,33 @@ def has_feature(organization_id: int, feature: str) -> bool:
     return bool(fetch(statement, (organization_id, feature))[0][0])
 
 
-def _none_before(by: By) -> Sql:
-    value = "0::bigint" if by == "user" else "''"
-    return Sql(f"SELECT {value} AS value, '' AS provider, 0 AS events, 0 AS cost_picousd WHERE false")
+def metadata_keys(organization_id: int, filters: Filters) -> tuple[str, ...]:
+    """The keys of the metadata of the period's latest requests, the most frequent first. Index event_newest."""
+    wanted = on_events(organization_id, filters, id_floor(filters.start), id_floor(filters.end))
+    statement = f"""SELECT key FROM (
+    SELECT e.metadata FROM event e WHERE {wanted.text} ORDER BY e.id DESC LIMIT {LATEST_WITH_KEYS}
+) m, jsonb_object_keys(m.metadata) AS key GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {MOST_KEYS}"""  # noqa: S608
+    return tuple(row[0] for row in fetch(statement, wanted.params))
 
 
-def _lines(by: By, now: Sql, then: Sql, earned: Sql) -> str:
-    user = "tracked_user_id" if by == "user" else "tracked_user_id::text"
-    return f"""SELECT coalesce(n.value, b.value, r.value) AS value, coalesce(n.provider, b.provider, '') AS provider,
-    {_NOW}, coalesce(b.events, 0) AS before_events, coalesce(b.cost_picousd, 0) AS before_picousd, r.revenue
+def _nothing(by: By) -> Sql:
+    value = "0::bigint" if by in _OF_USERS else "''"
+    return Sql(
+        f"SELECT {value} AS value, '' AS provider, 0 AS events, 0::numeric AS cost_picousd, 0 AS picousd WHERE false"
+    )
+
+
+def _lines(now: Sql, then: Sql, revenue: Sql, former: Sql) -> str:
+    return f"""SELECT value, provider, {_NOW}, coalesce(b.events, 0) AS before_events,
+    coalesce(b.cost_picousd, 0) AS before_picousd, r.picousd AS revenue, f.picousd AS before_revenue
 FROM (SELECT value, provider, {_SUMS} FROM ({now.text}) u GROUP BY 1, 2 HAVING sum(events) > 0) n
 FULL JOIN (
     SELECT value, provider, sum(events) AS events, sum(cost_picousd) AS cost_picousd FROM ({then.text}) u
     GROUP BY 1, 2 HAVING sum(events) > 0
-) b ON b.value = n.value AND b.provider = n.provider
-FULL JOIN (SELECT {user} AS value, picousd AS revenue FROM ({earned.text}) u) r
-    ON r.value = coalesce(n.value, b.value)
-WHERE coalesce(n.value, b.value) IS NOT NULL OR r.revenue > 0"""  # noqa: S608
+) b USING (value, provider)
+FULL JOIN (SELECT value, provider, picousd FROM ({revenue.text}) u) r USING (value, provider)
+FULL JOIN (SELECT value, provider, picousd FROM ({former.text}) u) f USING (value, provider)
+WHERE n.events > 0 OR b.events > 0 OR r.picousd > 0 OR f.picousd > 0"""  # noqa: S608
 
 
 def _order(search: CostSearch) -> str:
@@ -172,15 +200,17 @@ def _order(search: CostSearch) -> str:
 
 def _label(by: By) -> str:
     """Value, provider and name of the row `p`: of a user its external id and its name."""
-    return "coalesce(t.external_id, ''), '', coalesce(t.name, '')" if by == "user" else "p.value, p.provider, ''"
+    if by in _OF_USERS:
+        return "coalesce(t.external_id, ''), p.provider, coalesce(t.name, '')"
+    return "p.value, p.provider, ''"
 
 
 def _names(by: By) -> str:
-    return "LEFT JOIN tracked_user t ON t.id = p.value AND t.organization_id = %s" if by == "user" else ""
+    return "LEFT JOIN tracked_user t ON t.id = p.value AND t.organization_id = %s" if by in _OF_USERS else ""
 
 
 def _names_params(by: By, organization_id: int) -> tuple[int, ...]:
-    return (organization_id,) if by == "user" else ()
+    return (organization_id,) if by in _OF_USERS else ()
 
 
 def _breakdown(found: Sequence[tuple[object, ...]]) -> Breakdown:

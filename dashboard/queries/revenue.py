@@ -129,6 +129,32 @@ GROUP BY 1""",
     )
 
 
+def of_users(each: Sql) -> Sql:
+    """Rows (value, provider, picousd) by user, of the rows of `of_each_user`."""
+    return Sql(f"SELECT tracked_user_id AS value, '' AS provider, picousd FROM ({each.text}) e", each.params)  # noqa: S608
+
+
+def spread(each: Sql, pairs: Sql, kind: str) -> Sql:
+    """Rows (value, provider, picousd) by 'feature' or 'feature_user': what a feature's users pay, by its cost share.
+
+    A user's revenue is spread over the features that caused the user's cost in the same period, by their share of that
+    cost; where nothing was spent, by their share of the requests. `pairs` are rows of usage by feature and user.
+    Revenue of users without requests in the period belongs to no feature.
+    """
+    value, provider = ("feature", "''") if kind == "feature" else ("tracked_user_id", "feature")
+    text = f"""SELECT {value} AS value, {provider} AS provider, round(sum(picousd)) AS picousd FROM (
+    SELECT p.feature, p.tracked_user_id, CASE WHEN sum(p.cost) OVER of_user > 0
+        THEN r.picousd * p.cost / sum(p.cost) OVER of_user
+        ELSE r.picousd * p.events / sum(p.events) OVER of_user END AS picousd
+    FROM (
+        SELECT value AS tracked_user_id, provider AS feature, sum(cost_picousd) AS cost, sum(events) AS events
+        FROM ({pairs.text}) u GROUP BY 1, 2 HAVING sum(events) > 0
+    ) p JOIN ({each.text}) r ON r.tracked_user_id = p.tracked_user_id
+    WINDOW of_user AS (PARTITION BY p.tracked_user_id)
+) s GROUP BY 1, 2"""  # noqa: S608
+    return Sql(text, (*pairs.params, *each.params))
+
+
 @dataclass(frozen=True)
 class Change:
     """From `effective_at` on, the user pays `monthly_usd` per month."""

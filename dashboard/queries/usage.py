@@ -1,4 +1,4 @@
-"""Sums of usage: from the narrow rollups when nothing is filtered, else from the cells, else from the events.
+"""Sums of usage: from the narrowest rollup that knows the kind and every condition, else from the events.
 
 Each rollup is read through its `*_now` view, which adds what is not folded yet, so sums are exact at any moment.
 """
@@ -9,19 +9,25 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from dashboard.filters import Filters, day_start, local_day, local_hour, next_day
+from dashboard.filters import META, Filters, day_start, local_day, local_hour, next_day
 from dashboard.queries.conditions import CELL_WORDS, FINE, environment_of, id_floor, on_cells, on_events
 from dashboard.queries.reading import Sql, fetch
 
-Kind = Literal["total", "model", "provider", "feature", "step", "status", "tier", "user"]
-"""What usage is told apart by. The value of a user is its id, 0 for none, a number: many rows are grouped by it. Of all
-others it is a text, of a status and a tier that of the stored number."""
-Source = Literal["narrow", "cells", "events"]
+type Kind = str
+"""What usage is told apart by: 'total', a dimension, 'user', 'feature_user', or `meta.` and a key of the metadata.
+
+The value of a user is its id, 0 for none, a number: many rows are grouped by it. Of all others it is a text, of a
+status and a tier that of the stored number. Beside it stands the other half of the name: a model's provider, the
+feature of a feature and user."""
+Source = Literal["narrow", "users", "pairs", "cells", "events"]
+_OF_USERS = ("user", "feature_user")
 
 _SUMS = "sum(events), sum(errors), sum(unpriced), sum(input_tokens), sum(output_tokens), sum(cost_picousd)"
 _MEASURES = "events, errors, unpriced, input_tokens, output_tokens, cost_picousd"
 _OF_EVENT = f"""1 AS events, (e.status NOT IN {FINE})::int AS errors, (e.cost_picousd IS NULL)::int AS unpriced,
 e.input_tokens, e.output_tokens, coalesce(e.cost_picousd, 0) AS cost_picousd"""
+_CLOCK_AHEAD = timedelta(minutes=5)
+"""How far ahead of now an event may be dated."""
 _VALUE: dict[Kind, str] = {
     "total": "''",
     "model": "e.model",
@@ -31,12 +37,20 @@ _VALUE: dict[Kind, str] = {
     "status": "e.status::text",
     "tier": "e.service_tier::text",
     "user": "coalesce(e.tracked_user_id, 0)",
+    "feature_user": "coalesce(e.tracked_user_id, 0)",
 }
+_OTHER_HALF: dict[Kind, str] = {"model": "e.provider", "feature_user": "e.feature"}
+
+
+def _value(kind: Kind) -> Sql:
+    """The value of a row `e` of the events or of the cells."""
+    if kind.startswith(META):
+        return Sql("coalesce(e.metadata ->> %s, '')", (kind.removeprefix(META),))
+    return Sql(_VALUE[kind])
 
 
 def _provider_of(kind: Kind) -> str:
-    """A model is named by its provider too: two may serve one name."""
-    return "e.provider" if kind == "model" else "''"
+    return _OTHER_HALF.get(kind, "''")
 
 
 @dataclass(frozen=True)
@@ -94,15 +108,26 @@ class PreviousBucket:
 
 
 def source_of(filters: Filters, kind: Kind = "total", *, hourly: bool = False) -> Source:
-    """Which table can answer: the narrowest one that knows the kind and every condition. Users have days only."""
+    """Which table can answer. Users have days only; metadata is known to the events alone."""
     by_day = filters.whole_days and not hourly
-    if kind == "user":
-        return "narrow" if by_day and not filters.conditions else "events"
-    if not filters.conditions:
+    words = filters.conditions.keys()
+    if kind.startswith(META) or (kind in _OF_USERS and not by_day):
+        return "events"
+    if kind in _OF_USERS:
+        if kind == "user" and not words:
+            return "users"
+        return "pairs" if words <= {"feature"} else "events"
+    if not words:
         return "narrow"
-    if filters.conditions.keys() <= CELL_WORDS and by_day:
-        return "cells"
-    return "events"
+    return "cells" if words <= CELL_WORDS and by_day else "events"
+
+
+def _is_months(filters: Filters) -> bool:
+    """Whether the period is made of whole calendar months; the last one may still go on."""
+    is_over = (filters.days[-1] + timedelta(days=1)).day == 1
+    # Close to midnight a month may hold an event of the day after the period's last one.
+    goes_on = filters.now < filters.end < filters.now + timedelta(days=1) and filters.now + _CLOCK_AHEAD < filters.end
+    return filters.days[0].day == 1 and (is_over or goes_on)
 
 
 def totals(organization_id: int, filters: Filters) -> Usage:
@@ -159,11 +184,19 @@ def instant(at: datetime | date, filters: Filters) -> datetime:
     return at.astimezone(UTC) if isinstance(at, datetime) else day_start(at, filters.zone)
 
 
-def rows(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool) -> Sql:
-    """Rows (at, value, provider, measures) of the period, to be summed up: by hour, else by local day."""
+def rows(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool, summed: bool = False) -> Sql:
+    """Rows (at, value, provider, measures) of the period, to be summed up: by hour, else by local day.
+
+    `summed` says that nothing but the sum over the whole period is wanted: `at` may then be a month.
+    """
     match source_of(filters, kind, hourly=hourly):
         case "narrow":
             return _narrow(organization_id, filters, kind, hourly=hourly or not filters.whole_days)
+        case "users":
+            by_month = summed and _is_months(filters)
+            return _months(organization_id, filters) if by_month else _users(organization_id, filters)
+        case "pairs":
+            return _pairs(organization_id, filters, kind)
         case "cells":
             return _cells(organization_id, filters, kind)
         case "events":
@@ -182,8 +215,6 @@ def compared(organization_id: int, before: Filters, kind: Kind) -> Sql:
 
 
 def _narrow(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool) -> Sql:
-    if kind == "user":
-        return _narrow_users(organization_id, filters)
     own = (organization_id, environment_of(filters), kind)
     if hourly:
         return Sql(
@@ -198,7 +229,7 @@ WHERE organization_id = %s AND environment = %s AND kind = %s AND day >= %s AND 
     )
 
 
-def _narrow_users(organization_id: int, filters: Filters) -> Sql:
+def _users(organization_id: int, filters: Filters) -> Sql:
     return Sql(
         f"""SELECT day AS at, tracked_user_id AS value, '' AS provider, {_MEASURES} FROM usage_day_user_now
 WHERE organization_id = %s AND environment = %s AND day >= %s AND day <= %s""",  # noqa: S608
@@ -206,10 +237,29 @@ WHERE organization_id = %s AND environment = %s AND day >= %s AND day <= %s""", 
     )
 
 
-def _cells(organization_id: int, filters: Filters, kind: Kind) -> Sql:
-    wanted = on_cells(filters)
+def _months(organization_id: int, filters: Filters) -> Sql:
     return Sql(
-        f"""SELECT e.day AS at, {_VALUE[kind]} AS value, {_provider_of(kind)} AS provider, {_MEASURES}
+        f"""SELECT month AS at, tracked_user_id AS value, '' AS provider, {_MEASURES} FROM usage_month_user_now
+WHERE organization_id = %s AND environment = %s AND month >= %s AND month <= %s""",  # noqa: S608
+        (organization_id, environment_of(filters), filters.days[0], filters.days[-1].replace(day=1)),
+    )
+
+
+def _pairs(organization_id: int, filters: Filters, kind: Kind) -> Sql:
+    own, feature = (organization_id, environment_of(filters), filters.days[0], filters.days[-1]), filters.feature
+    return Sql(
+        f"""SELECT e.day AS at, e.tracked_user_id AS value, {_provider_of(kind)} AS provider, {_MEASURES}
+FROM usage_day_user_feature_now e
+WHERE e.organization_id = %s AND e.environment = %s AND e.day >= %s AND e.day <= %s
+    AND {"true" if feature is None else "e.feature = %s"}""",  # noqa: S608
+        own if feature is None else (*own, feature),
+    )
+
+
+def _cells(organization_id: int, filters: Filters, kind: Kind) -> Sql:
+    value, wanted = _value(kind), on_cells(filters)
+    return Sql(
+        f"""SELECT e.day AS at, {value.text} AS value, {_provider_of(kind)} AS provider, {_MEASURES}
 FROM usage_day_cell_now e
 WHERE e.organization_id = %s AND e.environment = %s AND e.day >= %s AND e.day <= %s AND {wanted.text}""",  # noqa: S608
         (organization_id, environment_of(filters), filters.days[0], filters.days[-1], *wanted.params),
@@ -217,12 +267,12 @@ WHERE e.organization_id = %s AND e.environment = %s AND e.day >= %s AND e.day <=
 
 
 def _events(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool) -> Sql:
-    wanted = on_events(organization_id, filters, id_floor(filters.start), id_floor(filters.end))
+    value, wanted = _value(kind), on_events(organization_id, filters, id_floor(filters.start), id_floor(filters.end))
     at = _event_bucket(hourly)
     return Sql(
-        f"""SELECT {at.text} AS at, {_VALUE[kind]} AS value, {_provider_of(kind)} AS provider, {_OF_EVENT}
+        f"""SELECT {at.text} AS at, {value.text} AS value, {_provider_of(kind)} AS provider, {_OF_EVENT}
 FROM event e WHERE {wanted.text}""",  # noqa: S608
-        (*(filters.zone.key for _ in range(at.text.count("%s"))), *wanted.params),
+        (*(filters.zone.key for _ in range(at.text.count("%s"))), *value.params, *wanted.params),
     )
 
 

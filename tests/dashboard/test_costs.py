@@ -7,14 +7,17 @@ from html import unescape
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dashboard.cost_search import DIMENSIONS, PAGE_SIZE, CostSearch
 from dashboard.formats import count, money
-from dashboard.pages import costs
-from dashboard.pages.costs import Costs, comparison
-from dashboard.queries import breakdown, revenue, usage
+from dashboard.pages import cost_figures, costs
+from dashboard.pages.cost_figures import comparison
+from dashboard.pages.costs import Costs
+from dashboard.queries import breakdown, usage
 from dashboard.queries.breakdown import Breakdown
 from dashboard.queries.usage import Usage
 from dashboard.visit import Visit
@@ -40,11 +43,7 @@ def search(zone: str = "UTC", **words: str) -> CostSearch:
 
 
 def read(organization: Organization, wanted: CostSearch) -> Breakdown:
-    filters = wanted.filters
-    earned = None
-    if wanted.by == "user" and not filters.conditions:
-        earned = revenue.of_each_user(organization.pk, filters.start, filters.until, filters.zone)
-    return breakdown.by_value(organization.pk, wanted, comparison(organization.pk, filters), earned)
+    return cost_figures.read(organization.pk, wanted).breakdown
 
 
 def build(organization: Organization, **words: str) -> Costs:
@@ -153,6 +152,7 @@ def test_what_was_not_given_is_said_in_words(organization: Organization, varied:
     assert names["step"] == {"plan", "No step"}
     assert names["provider"] == {"openai", "anthropic", "azure", "No provider"}
     assert names["model"] == {"openai/gpt-4o", "azure/gpt-4o", "anthropic/claude-sonnet-4-5", "No model"}
+    assert names["feature_user"] >= {"chat · u-1", "search · u-2", "No feature · No user"}
     assert names["tier"] == {"Standard", "Batch"}
     assert names["status"] == {"Succeeded", "Error", "Stopped at max tokens", "Blocked"}
 
@@ -199,6 +199,103 @@ def test_revenue_is_prorated_through_a_change_in_the_period(organization: Organi
         "2 users cost more than they pay",
         "1 user without known revenue: $3.00",
     ]
+
+
+def test_features_carry_what_their_users_pay_by_cost_share(organization: Organization) -> None:
+    """November: 30 USD per month are 1 USD per day. u-idle used nothing, so no feature carries what it pays."""
+    for user, usd in (("u-1", "30"), ("u-2", "90"), ("u-idle", "15")):
+        pays(organization, user, ("2026-01-01T00:00", usd))
+    at = datetime(2026, 11, 3, 15, tzinfo=UTC)
+    store_events(
+        organization,
+        [
+            Call(at=at, cost=USD, user="u-1", feature="chat"),
+            Call(at=at, cost=3 * USD, user="u-1", feature="search"),
+            # Nothing was spent on u-2: its two requests for chat and one for search decide.
+            *(Call(at=at, cost=None, user="u-2", feature=name) for name in ("chat", "chat", "search")),
+            Call(at=at, cost=7 * USD, user="", feature="chat"),
+            # Three days of October and one of November before: 3 × 30/31 + 1 USD for a cost of 4.
+            Call(at=at - timedelta(days=5), cost=4 * USD, user="u-1", feature="chat"),
+            Call(at=at - timedelta(days=20), cost=0, feature="chat"),
+        ],
+    )
+    days = {"from": "2026-11-02", "to": "2026-11-05"}
+    page = build(organization, by="feature", **days)
+    shown = {row.name: (row.revenue.text, row.margin.text, row.ratio.text, row.margin_change.text) for row in page.rows}
+    # u-1 pays 4 USD: 1 and 3 of them. u-2 pays 12: 8 and 4.
+    assert shown == {
+        "chat": ("$9.00", "$1.00", "89%", "+$1.10"),
+        "search": ("$7.00", "$4.00", "43%", "—"),
+    }
+    assert page.total.revenue.text == "$16.00"
+    assert "$2.00 of revenue comes from users without requests here" in [note.text for note in page.notes]
+    assert "spread over the features" in page.foot_note
+    pairs = build(organization, by="feature_user", **days)
+    assert {row.name: row.revenue.text for row in pairs.rows if row.name != "chat · No user"} == {
+        "chat · u-1": "$1.00",
+        "search · u-1": "$3.00",
+        "chat · u-2": "$8.00",
+        "search · u-2": "$4.00",
+    }
+    assert pairs.total.revenue.text == "$16.00"
+    assert [row.name for row in build(organization, by="feature", paying="short", **days).rows] == []
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.none() | st.integers(0, 10**13)),
+        min_size=1,
+        max_size=12,
+    )
+)
+@settings(max_examples=15)
+@pytest.mark.django_db
+def test_what_features_carry_is_what_their_users_pay(calls: list[tuple[str, str, int | None]]) -> None:
+    with transaction.atomic():
+        organization = OrganizationFactory()
+        for number, name in enumerate("abc"):
+            pays(organization, name, ("2026-01-01T00:00", f"{number}.37"), ("2026-11-10T07:11", "13.01"))
+        store_events(
+            organization, [Call(at=hours_ago(5), user=user, feature=name, cost=cost) for user, name, cost in calls]
+        )
+        users = {row.value: row.line.revenue_picousd for row in read(organization, search(by="user")).rows}
+        features = read(organization, search(by="feature"))
+        owed = sum(users[user] or 0 for user in {user for user, _, _ in calls})
+        assert abs((features.total.revenue_picousd or 0) - owed) <= 3
+        transaction.set_rollback(True)
+
+
+def test_metadata_is_a_dimension_like_any_other(member: Client, organization: Organization, now: datetime) -> None:
+    kinds = ['{"plan": "pro", "seats": 3}', '{"plan": "free"}', '{"plan": "pro"}', None, '{"plan": ["a", 1]}']
+    store_events(organization, [Call(at=now, cost=USD, metadata=kind) for kind in kinds])
+    page = build(organization, by="meta")
+    assert [option.label for option in page.metadata] == ["plan", "seats"]
+    assert {row.name: row.cost.text for row in page.rows} == {
+        "pro": "$2.00",
+        "free": "$1.00",
+        '["a", 1]': "$1.00",
+        "Not given": "$1.00",
+    }
+    for row in page.rows:
+        assert f"{row.requests.text} request" in text_of(member.get(row.requests_href).content.decode())
+    seats = build(organization, by="meta.seats")
+    assert {row.name: row.requests.text for row in seats.rows} == {"3": "1", "Not given": "4"}
+    gone = build(organization, by="meta.nobody")
+    assert [option.label for option in gone.metadata] == ["plan", "seats", "nobody"]
+
+
+def test_without_metadata_the_page_says_so(organization: Organization) -> None:
+    store_events(organization, [Call(at=hours_ago(1))])
+    page = build(organization, by="meta")
+    assert (page.rows, page.empty_title) == ([], "No request of this period carries metadata of its own")
+
+
+def test_a_year_ago_can_be_compared_with(organization: Organization) -> None:
+    store_events(organization, [Call(at=NOW - timedelta(days=365), cost=2 * USD), Call(at=hours_ago(1), cost=3 * USD)])
+    store_events(organization, [Call(at=NOW - timedelta(days=500), cost=0)])
+    page = build(organization, compare="year", period="7d")
+    assert page.total.change.text == "+$1.00"
+    assert "2025" in page.foot_note
 
 
 @pytest.mark.parametrize(
@@ -383,7 +480,9 @@ def test_polling_answers_204_until_something_is_committed(
     ("params", "wanted"),
     [
         ({}, ("feature", "cost", False, "", 0, 50)),
-        ({"by": "nonsense", "sort": "revenue"}, ("feature", "cost", False, "", 0, 50)),
+        ({"by": "nonsense", "sort": "revenue"}, ("feature", "revenue", False, "", 0, 50)),
+        ({"by": "meta.", "paying": "unknown"}, ("feature", "cost", False, "", 0, 50)),
+        ({"by": "meta.plan", "sort": "margin"}, ("meta.plan", "cost", False, "", 0, 50)),
         ({"by": "user", "sort": "-revenue", "paying": "short"}, ("user", "revenue", True, "short", 0, 50)),
         ({"by": "model", "paying": "short", "sort": "-"}, ("model", "cost", False, "", 0, 50)),
         ({"after": "50", "rows": "150"}, ("feature", "cost", False, "", 50, 150)),

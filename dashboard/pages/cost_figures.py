@@ -1,0 +1,80 @@
+"""What the Cost Breakdown reads: the values of a dimension with their costs, and what revenue they carry."""
+
+from dataclasses import dataclass, replace
+
+from dashboard.cost_search import CARRIERS, METADATA, CostSearch
+from dashboard.filters import META, Filters
+from dashboard.pages.overview_figures import has_revenue
+from dashboard.queries import breakdown, revenue, usage
+from dashboard.queries.breakdown import Breakdown, Earned
+from dashboard.queries.conditions import environment_of
+from dashboard.queries.reading import Sql
+
+
+@dataclass(frozen=True)
+class CostFigures:
+    """One page of a breakdown, and what is true of all of it."""
+
+    search: CostSearch
+    """As it was read: with a key of the metadata, and without what only revenue could answer where there is none."""
+    before: Filters | None
+    """The period to compare with; None when none is wanted, or the organization is younger than it."""
+    breakdown: Breakdown
+    with_revenue: bool
+    revenue_apart: int
+    """Of features: picousd of users who made no request in the period, which belong to no feature."""
+    metadata_keys: tuple[str, ...] = ()
+
+
+def read(organization_id: int, search: CostSearch) -> CostFigures:
+    """Read a breakdown, inside the caller's snapshot. By metadata without a key: by the most frequent one."""
+    keys: tuple[str, ...] = ()
+    if search.by.startswith(METADATA):
+        keys = breakdown.metadata_keys(organization_id, search.filters)
+        if search.by == METADATA and keys:
+            search = replace(search, by=META + keys[0])
+    if search.by == METADATA:
+        return CostFigures(search, None, Breakdown(), with_revenue=False, revenue_apart=0)
+    can_earn = search.by in CARRIERS and has_revenue(search.filters)
+    search = search if can_earn else search.without_revenue()
+    before = comparison(organization_id, search.filters)
+    earned = _earned(organization_id, search, before) if can_earn else None
+    found = breakdown.by_value(organization_id, search, before, earned)
+    known = found.total.revenue_picousd
+    with_revenue = can_earn and (search.by == "user" or known is not None)
+    apart = _apart(organization_id, search, known) if with_revenue and known is not None else 0
+    return CostFigures(search, before, found, with_revenue, apart, keys)
+
+
+def comparison(organization_id: int, filters: Filters) -> Filters | None:
+    """The period to compare with; None when none is wanted, or the organization is younger than it."""
+    first = usage.first_event_at(organization_id, environment_of(filters))
+    before = filters.previous()
+    return None if filters.compare == "none" or first is None or first > before.start else before
+
+
+def _earned(organization_id: int, search: CostSearch, before: Filters | None) -> Earned:
+    filters = search.filters
+    now = revenue.of_each_user(organization_id, filters.start, filters.until, filters.zone, filters.user)
+    then = before and revenue.of_each_user(organization_id, before.start, before.until, before.zone, before.user)
+    if search.by == "user":
+        return Earned(revenue.of_users(now), revenue.of_users(then) if then else None)
+    pairs = usage.rows(organization_id, filters, "feature_user", hourly=not filters.whole_days, summed=True)
+    former: Sql | None = None
+    if before and then:
+        former = revenue.spread(then, usage.compared(organization_id, before, "feature_user"), search.by)
+    return Earned(revenue.spread(now, pairs, search.by), former)
+
+
+def _apart(organization_id: int, search: CostSearch, known: int) -> int:
+    """What all users pay beside what the features carry of it. Less than a cent of it may be rounding."""
+    filters = search.filters
+    if search.by == "user" or search.paying:
+        return 0
+    edges = [filters.start, filters.end]
+    total = revenue.by_bucket(organization_id, edges, filters.until, filters.zone, filters.user).total
+    return max(0, total - known) if total - known > ROUNDING_PICOUSD else 0
+
+
+ROUNDING_PICOUSD = 10**6
+"""A millionth of a dollar: revenue is spread over features in whole picousd."""
