@@ -1,0 +1,211 @@
+"""P15: what tracking adds to a program's own thread for a call, a chunk, an event of its own; and its memory.
+
+The client is the real openai package over a transport in memory, once plain and once tracked, in interleaved rounds of
+one process. Events go to a server in another process. Times are processor time of the calling thread: other work on the
+machine does not count. `elapsed` ones are by the wall clock and have all of it in them.
+"""
+
+import gc
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from fluxgate_sdk import FluxGate, create_openai_cost_tracker
+from openai import OpenAI
+
+from bench.report import report
+
+ROUNDS = 20
+CALLS = 100
+PAUSE_SECONDS = 0.0005
+"""Between two events: even so, a thousand times the traffic of a busy program."""
+EVENTS = 5_000
+CHUNKS = 2_000
+QUEUED = 10_000
+PLAIN, TRACKED, EVENT = "plain", "tracked", "event"
+
+ANSWER = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "gpt-4o-2024-08-06",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hello"}}],
+    "usage": {
+        "prompt_tokens": 1200,
+        "completion_tokens": 350,
+        "total_tokens": 1550,
+        "prompt_tokens_details": {"cached_tokens": 1000},
+    },
+}
+RECORDED: dict[str, Any] = {
+    "usage": {
+        "provider": "openai",
+        "model": "gpt-4o",
+        "input_tokens": 1200,
+        "output_tokens": 350,
+        "latency_in_ms": 1.5,
+    },
+    "metadata": {"feature": "chat-assistant", "user": "user-123"},
+}
+SERVER = """
+import json, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import gzip
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        events = json.loads(gzip.decompress(body) if self.headers["Content-Encoding"] else body)["events"]
+        result = {"id": "evt_1", "createdAt": "2026-05-05T10:00:00Z", "cost": 0.00525, "status": "SUCCESS"}
+        answer = json.dumps({"results": [result] * len(events)}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+        self.wfile.flush()
+    def log_message(self, *arguments): pass
+server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
+
+
+def main() -> int:
+    server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    try:
+        with FluxGate("org_live_bench", f"http://127.0.0.1:{server.stdout.readline().strip()}") as fluxgate:
+            _measure(fluxgate)
+    finally:
+        server.terminate()
+        server.wait()
+    return 0
+
+
+def _measure(fluxgate: FluxGate) -> None:
+    client = OpenAI(api_key="none", http_client=httpx2.Client(transport=httpx2.MockTransport(_answered)))
+    tracked = create_openai_cost_tracker(client, fluxgate).with_context(feature="chat", user="user-123")
+    calls = _calls({PLAIN: lambda: _chat(client), TRACKED: lambda: _chat(tracked)})
+    chunks = _calls({PLAIN: lambda: _stream(client), TRACKED: lambda: _stream(tracked)}, rounds=6, calls=1)
+    events, waited = _events(fluxgate, time.thread_time_ns), _events(fluxgate, time.perf_counter_ns)
+    fluxgate.flush(30)
+    added = statistics.median(calls[TRACKED]) - statistics.median(calls[PLAIN])
+    per_chunk = (min(chunks[TRACKED]) - min(chunks[PLAIN])) / CHUNKS
+    figures = {
+        "call_added_median_us": added,
+        "event_median_us": statistics.median(events),
+        "event_p99_us": statistics.quantiles(events, n=100)[98],
+        "event_elapsed_median_us": statistics.median(waited),
+        "event_elapsed_p99_us": statistics.quantiles(waited, n=100)[98],
+        "chunk_added_us": per_chunk,
+        "full_queue_rss_mib": _memory_of_a_full_queue(),
+        "plain_call_median_us": statistics.median(calls[PLAIN]),
+    }
+    limits = {
+        "call_added_median_us": "≤ 15",
+        "event_p99_us": "≤ 100",
+        "event_elapsed_p99_us": "≤ 100 on an idle machine",
+        "chunk_added_us": "≤ 0.5",
+        "full_queue_rss_mib": "≤ 10",
+    }
+    rows = [(name, f"{figure:.2f}", limits.get(name, "")) for name, figure in figures.items()]
+    rows.append(("events sent, dropped", f"{fluxgate.stats.sent:,}", str(dict(fluxgate.stats.dropped))))
+    report("sdk", "What the SDK adds on the caller's thread", ("what", "figure", "limit"), rows, figures)
+
+
+def _calls(kinds: dict[str, Callable[[], None]], rounds: int = ROUNDS, calls: int = CALLS) -> dict[str, list[float]]:
+    """Microseconds of each call, by kind, in interleaved rounds."""
+    took: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for kind in kinds.values():
+        kind()
+    for _ in range(rounds):
+        for name, call in kinds.items():
+            took[name] += [_microseconds(call) for _ in range(calls)]
+    return took
+
+
+def _events(fluxgate: FluxGate, clock: Callable[[], int]) -> list[float]:
+    """Microseconds of handing over one event, while the delivery is at work beside it."""
+    took = []
+    for _ in range(EVENTS):
+        took.append(_microseconds(lambda: fluxgate.enqueue(RECORDED), clock))
+        time.sleep(PAUSE_SECONDS)
+    return took
+
+
+def _microseconds(call: Callable[[], object], clock: Callable[[], int] = time.thread_time_ns) -> float:
+    started = clock()
+    call()
+    return (clock() - started) / 1000
+
+
+def _chat(client: OpenAI) -> None:
+    client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hello"}])
+
+
+def _stream(client: OpenAI) -> None:
+    stream = client.chat.completions.create(
+        model="gpt-4o",
+        messages=[{"role": "user", "content": "Hello"}],
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    for _ in stream:
+        pass
+
+
+def _answered(request: httpx2.Request) -> httpx2.Response:
+    if not json.loads(request.content).get("stream"):
+        return httpx2.Response(200, json=ANSWER)
+    return httpx2.Response(200, headers={"Content-Type": "text/event-stream"}, stream=httpx2.ByteStream(STREAMED))
+
+
+def _streamed() -> bytes:
+    chunk: dict[str, Any] = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o"}
+    choice = {"index": 0, "delta": {"content": "word "}, "finish_reason": None}
+    chunks = [chunk | {"choices": [choice], "usage": None} for _ in range(CHUNKS - 1)]
+    chunks.append(chunk | {"choices": [], "usage": ANSWER["usage"]})
+    return "".join(f"data: {json.dumps(part)}\n\n" for part in chunks).encode() + b"data: [DONE]\n\n"
+
+
+STREAMED = _streamed()
+
+
+def _memory_of_a_full_queue() -> float:
+    """MiB by which a process of its own grows with 10,000 events that nobody takes."""
+    program = f"""
+import gc, time
+from fluxgate_sdk import FluxGate
+def rss():
+    gc.collect()
+    return int(open("/proc/self/statm").read().split()[1]) * {os.sysconf("SC_PAGE_SIZE")}
+fluxgate = FluxGate("org_live_bench", "http://127.0.0.1:9")
+fluxgate.enqueue({RECORDED!r}).wait(0.5)
+before = rss()
+for _ in range({QUEUED}):
+    fluxgate.enqueue({RECORDED!r})
+    if _ % 100 == 0: time.sleep(0.002)
+time.sleep(0.5)
+print((rss() - before) / 2**20)
+assert fluxgate.stats.pending >= {QUEUED}, fluxgate.stats
+fluxgate.close(0)
+"""
+    path = Path(__file__).resolve().parent.parent / "sdk" / "src"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(path)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    gc.collect()
+    return float(done.stdout)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""One module for each provider's package, imported when its tracker is asked for."""

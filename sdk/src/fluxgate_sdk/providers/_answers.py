@@ -1,0 +1,75 @@
+"""Looking into a provider's answers, which are models of its package or plain JSON objects. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fluxgate_sdk.calls import Reading
+from fluxgate_sdk.streams import Verdict
+
+
+class AnswerReader:
+    """What the readers of all answers share. A reader is used for one answer."""
+
+    complete = False
+    is_billable = True
+    wants_body = True
+
+    def __init__(self, model: object = None) -> None:
+        self.reading = Reading(model=text(model))
+
+    def take(self, item: Any) -> Verdict:
+        """Read one part of a streamed answer."""
+        return Verdict.PASS
+
+    def whole(self, answer: Any) -> None:
+        """Read an answer that came as one."""
+
+    def key(self) -> str | None:
+        """An idempotency key out of the answer, where it can be read more than once."""
+        return None
+
+
+def get(subject: Any, name: str) -> Any:
+    """A field of a model or of a JSON object; None where it is not there."""
+    if isinstance(subject, dict):
+        return subject.get(name)
+    return getattr(subject, name, None)
+
+
+def text(value: object) -> str | None:
+    """A text that is not empty; None for everything else."""
+    return value if isinstance(value, str) and value else None
+
+
+def count(value: object) -> int | None:
+    """A number of tokens; None for everything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def plain(subject: Any) -> dict[str, Any] | None:
+    """A model as the JSON object that the provider sent; None where there is none."""
+    if subject is None or isinstance(subject, dict):
+        return subject
+    if hasattr(subject, "to_dict"):
+        found = subject.to_dict(mode="json", warnings=False)
+        return found if isinstance(found, dict) else None
+    return None
+
+
+def is_well_formed(usage: Mapping[str, Any]) -> bool:
+    """Whether every part of a usage object is of the kind that it should be, so that the server can read it."""
+    for name, value in usage.items():
+        if value is None:
+            continue
+        kind = type(value)
+        if kind is dict:
+            if not is_well_formed(value):
+                return False
+        elif kind is int:
+            if value < 0:
+                return False
+        elif name.endswith(("_details", "_tokens")):
+            return False
+    return True

@@ -1,0 +1,328 @@
+"""A tracked clone of a client whose package has one function for all its requests (OpenAI's and Anthropic's).
+
+The clone is a real subclass of the client's own class, made without its constructor. It shares the HTTP client and
+everything else with the original, which is not touched, and overrides `request`. Its resources are clones' resources,
+and have `with_tracking`.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+from fluxgate_sdk import calls, streams
+from fluxgate_sdk.calls import Call, EventSink
+from fluxgate_sdk.events import TrackingContext
+from fluxgate_sdk.providers import _resources
+from fluxgate_sdk.streams import Reader, Watch, WatchesItems
+
+SESSION: Final = "_fluxgate_session"
+_RAW_VIEWS: Final = ("with_raw_response", "with_streaming_response")
+_RAW_RESPONSE_HEADER: Final = "x-stainless-raw-response"
+_CONTEXT_WORDS: Final = frozenset(TrackingContext.__annotations__)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One billable request: what it is called, who reads its answer, and what its request says already.
+
+    `is_reported` is False for a request that costs nothing by itself and only fetches an answer made before: when it
+    fails there is nothing to record. `options` are the request's, changed where the stream must say its usage.
+    `items` is shown the lines of an answer that holds many answers.
+    """
+
+    name: str
+    reader: Reader
+    options: Any
+    is_reported: bool = True
+    items: WatchesItems | None = None
+
+
+class Provider(Protocol):
+    """What differs between the packages. `operation` may raise: the request then goes out untracked."""
+
+    stream_classes: tuple[type[Any], ...]
+    response_classes: tuple[type[Any], ...]
+    decoder_classes: tuple[type[Any], ...]
+    model_class: type[Any]
+
+    def tracked_kind(self, cls: type[Any]) -> type[Any]: ...
+
+    def name_of(self, client: Any) -> str: ...
+
+    def operation(self, client: Any, options: Any, *, stream: bool, session: Session) -> Operation | None: ...
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a tracked client knows beyond the original: where events go, and for whom.
+
+    `is_named` says that the caller has named the provider; `next_request` is a function that somebody has put before
+    the class's own `request`.
+    """
+
+    sink: EventSink
+    provider: Provider
+    provider_name: str
+    is_named: bool = False
+    context: Mapping[str, Any] = field(default_factory=dict)
+    inject_stream_usage: bool | None = None
+    next_request: Callable[..., Any] | None = None
+
+    def fresh(self, context: Mapping[str, Any], word: str) -> Session:
+        """With this context alone. Raises TypeError for a word that no context has."""
+        unknown = sorted(context.keys() - _CONTEXT_WORDS)
+        if unknown:
+            known = ", ".join(sorted(_CONTEXT_WORDS))
+            raise TypeError(f"{word}() got an unexpected keyword argument {unknown[0]!r}; it takes {known}")
+        return replace(self, context=MappingProxyType(dict(context)))
+
+    def merged(self, context: Mapping[str, Any]) -> Session:
+        """With this context over the present one; `metadata` is replaced as a whole."""
+        return self.fresh({**self.context, **context}, "with_tracking")
+
+
+class _Tracked:
+    """What every tracked client has; `request` is added for each kind."""
+
+    def with_context(self, **context: Any) -> Any:
+        """A tracked session with this context and no other. It does not change; this client does not either."""
+        return clone(self, session_of(self).fresh(context, "with_context"))
+
+    def with_tracking(self, **context: Any) -> Any:
+        """A tracked session with this context over the present one; `metadata` is replaced as a whole."""
+        return clone(self, session_of(self).merged(context))
+
+    @property
+    def client(self) -> Any:
+        """The tracked client without any context."""
+        return clone(self, session_of(self).fresh({}, "client"))
+
+    def copy(self, **changes: Any) -> Any:
+        """As the provider's own `copy`: a client with these options changed. It is tracked as this one is."""
+        return _copied(self, _untracked(self).copy(**changes))
+
+    def with_options(self, **changes: Any) -> Any:
+        """As the provider's own `with_options`: a client with these options changed. It is tracked as this one is."""
+        return _copied(self, _untracked(self).with_options(**changes))
+
+
+class TrackedSync(_Tracked):
+    """A tracked client that blocks."""
+
+    def request(self, cast_to: Any, options: Any, *args: Any, **how: Any) -> Any:
+        """The provider's seam: every request of every resource comes through here."""
+        session = session_of(self)
+        send = session.next_request or super().request  # type: ignore[misc]
+        exchange = _Exchange.opened(self, session, options, bool(how.get("stream")))
+        if exchange is None:
+            result = send(cast_to, options, *args, **how)
+        else:
+            try:
+                result = send(cast_to, exchange.options, *args, **how)
+            except BaseException as error:
+                exchange.failed(error)
+                raise
+            exchange.answered(result)
+        return result
+
+
+class TrackedAsync(_Tracked):
+    """A tracked client for an event loop."""
+
+    async def request(self, cast_to: Any, options: Any, *args: Any, **how: Any) -> Any:
+        """The provider's seam: every request of every resource comes through here."""
+        session = session_of(self)
+        send = session.next_request or super().request  # type: ignore[misc]
+        exchange = _Exchange.opened(self, session, options, bool(how.get("stream")))
+        if exchange is None:
+            result = await send(cast_to, options, *args, **how)
+        else:
+            try:
+                result = await send(cast_to, exchange.options, *args, **how)
+            except BaseException as error:
+                exchange.failed(error)
+                raise
+            exchange.answered(result)
+        return result
+
+
+class _Exchange:
+    """One billable request on its way. Nothing here raises."""
+
+    def __init__(self, session: Session, operation: Operation, call: Call) -> None:
+        self.options = operation.options
+        self._provider = session.provider
+        self._operation = operation
+        self._watch = Watch(call, operation.reader)
+
+    @classmethod
+    def opened(cls, client: Any, session: Session, options: Any, stream: bool) -> _Exchange | None:
+        """None where the request is not billable, or cannot be understood."""
+        try:
+            operation = session.provider.operation(client, options, stream=stream, session=session)
+            if operation is None:
+                return None
+            metadata = {"operation": operation.name}
+            model = operation.reader.reading.model
+            call = Call(
+                session.sink,
+                session.provider_name,
+                model,
+                session.context,
+                streamed=stream,
+                timed=operation.is_reported,
+                metadata=metadata,
+            )
+            exchange = cls(session, operation, call)
+            exchange._follow_parsing()
+        except Exception:
+            calls.log.debug("[fluxgate] a request could not be tracked", exc_info=True)
+            return None
+        return exchange
+
+    def failed(self, error: BaseException) -> None:
+        reader, call = self._watch.reader, self._watch.call
+        if not self._operation.is_reported:
+            reader.is_billable = False
+            return
+        try:
+            # Raised by the package's own parser after a billed answer, which it carries along.
+            answer = getattr(error, "completion", None)
+            if answer is not None:
+                reader.whole(answer)
+        except Exception:
+            calls.log.debug("[fluxgate] an answer could not be read", exc_info=True)
+        call.fail(error, reader.reading)
+
+    def answered(self, result: Any) -> None:
+        try:
+            self._answered(result)
+        except Exception:
+            calls.log.debug("[fluxgate] an answer could not be tracked", exc_info=True)
+
+    def _answered(self, result: Any) -> None:
+        watch = self._watch
+        # Asked first: asking a model for an attribute that it does not have is slow.
+        if isinstance(result, self._provider.model_class):
+            watch.read(result)
+            calls.attach(result, watch.call.tracking)
+            return
+        if self._adopted(result):
+            return
+        response = self._http_response(result)
+        if response is None:
+            watch.read(result)
+        elif response.is_closed and not watch.call.streamed:
+            watch.read(_content_of(response) if watch.reader.wants_body else None)
+        else:
+            watch.watch_body(response)
+            watch.follow(result, response)
+        calls.attach(result, watch.call.tracking)
+
+    def _adopted(self, result: Any) -> bool:
+        """Whether this is an answer in parts, which are followed from now on."""
+        # Not by isinstance: older packages have a metaclass that denies it.
+        kinds = type(result).__mro__
+        if any(kind in kinds for kind in self._provider.stream_classes):
+            streams.adopt(result, self._watch, result.response)
+        elif any(kind in kinds for kind in self._provider.decoder_classes) and self._operation.items is not None:
+            streams.adopt(result, self._operation.items, None)
+        else:
+            return False
+        return True
+
+    def _http_response(self, result: Any) -> Any:
+        """The HTTP response that the caller asked for in place of the answer, or None."""
+        if isinstance(result, self._provider.response_classes):
+            return result.http_response
+        return result if hasattr(result, "is_closed") and hasattr(result, "iter_raw") else None
+
+    def _follow_parsing(self) -> None:
+        """Have what a raw response is parsed into tracked as well; only the package knows when that happens."""
+        if not _wants_raw_response(self.options):
+            return
+        then = self.options.post_parser if callable(self.options.post_parser) else None
+        watch, adopted = self._watch, self._adopted
+
+        def parsed(result: Any) -> Any:
+            adopted(result)
+            result = then(result) if then is not None else result
+            calls.attach(result, watch.call.tracking)
+            return result
+
+        self.options = copy.copy(self.options)
+        self.options.post_parser = parsed
+
+
+def _wants_raw_response(options: Any) -> bool:
+    headers = options.headers
+    return isinstance(headers, Mapping) and any(name.lower() == _RAW_RESPONSE_HEADER for name in headers)
+
+
+def _content_of(response: Any) -> Any:
+    """The answer of a response that has been read; None where it is not JSON."""
+    try:
+        return response.json()
+    except Exception:
+        return None
+
+
+def session_of(client: Any) -> Session:
+    """The session of a tracked client."""
+    session: Session = vars(client)[SESSION]
+    return session
+
+
+def clone(client: Any, session: Session) -> Any:
+    """A tracked twin of a client, tracked or not, with this session."""
+    base: Any = _resources.base_class(client.__class__)
+    provider: Any = session.provider
+    cls = tracked_class(base, provider)
+    twin = object.__new__(cls)
+    state = {name: value for name, value in vars(client).items() if not _is_bound(name, value, client)}
+    own_request = state.pop("request", None)
+    # Somebody (Logfire does) may have put a function of its own before the class's.
+    if own_request is not None:
+        session = replace(session, next_request=own_request)
+    twin.__dict__.update(state)
+    twin.__dict__[SESSION] = session
+    for name, value in vars(client).items():
+        # Made by the constructor and not on first use (Bedrock's and Vertex's are, and those of older packages).
+        if _is_bound(name, value, client) and not isinstance(getattr(cls, name, None), functools.cached_property):
+            twin.__dict__[name] = _resources.tracked(_resources.base_class(value.__class__)(twin))
+    return twin
+
+
+def _copied(client: Any, copied: Any) -> Any:
+    """A tracked twin of what the provider's own code has copied off `client`; it may talk to another host."""
+    session = session_of(client)
+    name = session.provider_name if session.is_named else session.provider.name_of(copied)
+    return clone(copied, replace(session, provider_name=name, next_request=None))
+
+
+def _is_bound(name: str, value: Any, client: Any) -> bool:
+    """Whether a value in a client's dictionary belongs to that very client, as its resources do."""
+    state = getattr(value, "__dict__", None)
+    return state is not None and (state.get("_client") is client or name in _RAW_VIEWS)
+
+
+def _untracked(client: Any) -> Any:
+    """A client of the original class with the clone's state, for the provider's own code to copy."""
+    base = _resources.base_class(type(client))
+    twin = object.__new__(base)
+    twin.__dict__.update((name, value) for name, value in vars(client).items() if not _is_bound(name, value, client))
+    del twin.__dict__[SESSION]
+    return twin
+
+
+@functools.lru_cache(maxsize=256)
+def tracked_class(cls: Any, provider: Any) -> Any:
+    """The tracked subclass of a client's class, whichever class that is: the provider's own or the user's."""
+    kind = provider.tracked_kind(cls)
+    namespace = {**_resources.tracked_properties(cls), "__module__": cls.__module__, _resources.BASE: cls}
+    return type(f"Tracked{cls.__name__}", (kind, cls), namespace)

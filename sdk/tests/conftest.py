@@ -1,0 +1,23 @@
+"""What the tests of the SDK share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from ingest import KEY, IngestServer
+
+from fluxgate_sdk import FluxGate
+
+
+@pytest.fixture
+def server() -> Iterator[IngestServer]:
+    with IngestServer() as server:
+        yield server
+
+
+@pytest.fixture
+def fluxgate(server: IngestServer) -> Iterator[FluxGate]:
+    client = FluxGate(KEY, server.url)
+    yield client
+    client.close(0)
