@@ -3,55 +3,44 @@
 A job only says that there is something to do; what it is, and how far it has come, stands in the app's own tables.
 """
 
-from django.db import transaction
 from procrastinate import JobContext
 from procrastinate.contrib.django import app
-from procrastinate.contrib.django.django_connector import DjangoConnector
-from procrastinate.contrib.django.models import ProcrastinateJob
-from procrastinate.exceptions import AlreadyEnqueued
-from procrastinate.jobs import JobDeferrer
-from procrastinate.manager import JobManager
 
-from events import repricing
-
-_in_callers_transaction = JobManager(DjangoConnector())
-"""Queues through Django's connection. In the worker the app itself has another one, which commits on its own."""
+from events import repricing, time_zones
+from events.models import RepriceJob
+from events.queueing import defer_once
 
 
 @app.task(name="events.reprice", queueing_lock="events.reprice", pass_context=True)
 def reprice(context: JobContext) -> None:
-    """Re-price what published revisions have changed; stops at its next page when the worker is told to stop."""
-    repricing.run_pending(context.should_abort)
+    """Re-price what published revisions have changed; stops at its next page when the worker is told to stop.
+
+    Makes room for a change of time zone, which must have the usage for itself and queues this task again.
+    """
+    repricing.run_pending(lambda: context.should_abort() or time_zones.is_waiting())
+
+
+@app.task(name="events.rebuild_for_time_zone", queueing_lock="events.rebuild_for_time_zone", pass_context=True)
+def rebuild_for_time_zone(context: JobContext) -> None:
+    """Make the usage of organizations anew whose time zone has changed, then let re-pricing go on."""
+    time_zones.run_pending(context.should_abort)
+    if RepriceJob.objects.filter(finished_at=None).exists():
+        defer_reprice()
 
 
 @app.periodic(cron="* * * * *")
 @app.task(name="events.continue_unfinished", queueing_lock="events.continue_unfinished", pass_context=True)
 def continue_unfinished(context: JobContext, timestamp: int) -> None:
-    """Once a minute: go on with a re-pricing whose worker died or was stopped. `timestamp` is the minute's."""
-    repricing.run_pending(context.should_abort)
+    """Once a minute: go on with what a worker that died or was stopped has left. `timestamp` is the minute's."""
+    time_zones.run_pending(context.should_abort)
+    repricing.run_pending(lambda: context.should_abort() or time_zones.is_waiting())
 
 
 def defer_reprice() -> None:
     """Queue `reprice` as part of the caller's transaction, or after the caller's commit if there is none."""
-    with transaction.atomic():
-        while not (_queued() or _holds_queued()):
-            pass
+    defer_once(reprice)
 
 
-def _queued() -> bool:
-    try:
-        # A savepoint: the caller's transaction must survive the violated constraint.
-        with transaction.atomic():
-            JobDeferrer(_in_callers_transaction, reprice.configure().job).defer()
-    except AlreadyEnqueued:
-        return False
-    return True
-
-
-def _holds_queued() -> bool:
-    """Lock the waiting job: a worker that took it before the caller commits would not see what the caller wrote.
-
-    False when a worker has just taken it.
-    """
-    waiting = ProcrastinateJob.objects.filter(queueing_lock=reprice.queueing_lock, status="todo")
-    return bool(waiting.select_for_update(no_key=True).values_list("pk"))
+def defer_time_zone_rebuild() -> None:
+    """Queue `rebuild_for_time_zone` in the same way."""
+    defer_once(rebuild_for_time_zone)

@@ -138,7 +138,7 @@ def _stage(name: str) -> str:
     return f"{name} AS MATERIALIZED (SELECT {columns}, {sums} FROM deltas {where} GROUP BY {columns})"  # noqa: S608
 
 
-def _fold_statement(source: str) -> str:
+def fold_statement(source: str) -> str:
     """One statement that takes the delta rows of `source` into every rollup and raises the revisions."""
     upserts = ",\n".join(f"r{n} AS ({rollup.upsert})" for n, rollup in enumerate(ROLLUPS))
     return f"""WITH deltas AS ({source}),
@@ -153,7 +153,7 @@ SELECT count(*) FROM deltas"""  # noqa: S608
 
 FOLD_ROWS = 50_000
 """How many deltas one statement takes: it must end well within the role's statement timeout."""
-FOLD = _fold_statement(
+FOLD = fold_statement(
     f"DELETE FROM usage_delta WHERE ctid = ANY (ARRAY(SELECT ctid FROM usage_delta LIMIT {FOLD_ROWS})) RETURNING *"  # noqa: S608
 )
 
@@ -203,7 +203,7 @@ _FROM_EVENT = {
 }
 EVENTS_AS_DELTA = f"""SELECT {", ".join(f"{expression} AS {name}" for name, expression in _FROM_EVENT.items())}
 FROM event e JOIN organization o ON o.id = e.organization_id {_AT}"""  # noqa: S608
-REBUILD = _fold_statement(EVENTS_AS_DELTA)
+REBUILD = fold_statement(EVENTS_AS_DELTA)
 
 
 EVENT_DIMENSIONS = ("organization_id", "environment", *DIMENSIONS[4:])

@@ -8,12 +8,13 @@ were new.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg import AsyncConnection
@@ -89,6 +90,15 @@ class Writer:
                 await submission.done
         except TimeoutError:
             raise Unavailable from None
+
+    async def store(self, rows: list[Row]) -> int:
+        """Commit rows that have ids of their own already; returns how many of them repeat an idempotency key.
+
+        For history that comes in from files. Not to be used beside `run`. Raises errors of the connection; a row that
+        cannot be stored has its `error`.
+        """
+        await self._commit(rows)
+        return sum(row.replayed for row in rows)
 
     async def run(self) -> None:
         """Commit what is submitted until `stop`, then what still waits."""
@@ -198,10 +208,11 @@ class Writer:
     async def _transaction(self, connection: AsyncConnection[Any], rows: list[Row]) -> bool:
         """Store the rows; False, and nothing is stored, when one of them was priced by an older revision."""
         self._in_doubt = True
-        async with _fenced(connection) as revision:
+        async with _fenced(connection, {row.key.organization_id for row in rows}) as (revision, zones):
             if any(row.pricing_revision < revision for row in rows):
                 self._in_doubt = False
                 return False
+            _count_in(zones, rows)
             fresh, repeated = await _claim_keys(connection, rows)
             answers = await _first_answers(connection, repeated)
             learned = await tracked_users.store(connection, fresh, self._users)
@@ -231,27 +242,40 @@ class Writer:
 
 
 _BEGIN = f"""BEGIN; SELECT pg_advisory_xact_lock_shared({FENCE_LOCK});
-SELECT coalesce(max(id), 0) FROM pricing_revision"""  # noqa: S608
+SELECT (SELECT coalesce(max(id), 0) FROM pricing_revision),
+(SELECT json_object_agg(id, time_zone) FROM organization WHERE id IN (%s))"""  # noqa: S608
 
 
 @asynccontextmanager
-async def _fenced(connection: AsyncConnection[Any]) -> AsyncIterator[int]:
-    """A transaction with the revision of the catalog that is current, and stays so until its end.
+async def _fenced(
+    connection: AsyncConnection[Any], organization_ids: Iterable[int]
+) -> AsyncIterator[tuple[int, dict[str, str]]]:
+    """A transaction with what is current, and stays so until its end: the catalog's revision, and the organizations'
+    time zones by their ids as text.
 
     One round trip for all of it: a connection's own `transaction()` would take two more for each commit.
     """
     async with connection.cursor() as cursor:
         try:
-            await cursor.execute(_BEGIN)
+            await cursor.execute(_BEGIN % ", ".join(map(str, organization_ids)))
             while cursor.nextset():
                 pass
-            yield int((await cursor.fetchone() or [0])[0])
+            revision, zones = await cursor.fetchone() or (0, None)
+            yield int(revision), zones or {}
         except BaseException:
             if not connection.closed:
                 with suppress(psycopg.Error, OSError):
                     await connection.rollback()
             raise
         await connection.commit()
+
+
+def _count_in(zones: dict[str, str], rows: list[Row]) -> None:
+    """Let usage count in the organization's zone: a key is known for seconds, and the zone may have changed since."""
+    for row in rows:
+        zone = zones.get(str(row.key.organization_id))
+        if zone is not None and zone != row.key.zone.key:
+            row.key = replace(row.key, zone=ZoneInfo(zone))
 
 
 async def _claim_keys(connection: AsyncConnection[Any], rows: list[Row]) -> tuple[list[Row], list[Row]]:

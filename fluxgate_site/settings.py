@@ -94,6 +94,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -138,7 +139,7 @@ USE_TZ = True
 USE_I18N = False
 
 # Background jobs: where the tasks are. Imported by the worker, and by whoever queues one.
-PROCRASTINATE_IMPORT_PATHS = ["events.jobs"]
+PROCRASTINATE_IMPORT_PATHS = ["events.jobs", "dashboard.jobs"]
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = None
 
 # Static files: ours, htmx from django-htmx, the chart library from plotly; gathered once into the data directory
@@ -152,7 +153,7 @@ STATICFILES_FINDERS = [
 ]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "fluxgate_site.static_files.MinifiedStaticFilesStorage"},
 }
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 

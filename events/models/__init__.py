@@ -5,6 +5,7 @@ from events.models.event import Event, Flag, ServiceTier, Status
 from events.models.organization import Membership, Organization, Role, User
 from events.models.rejected_call import RejectedCall
 from events.models.repricing import EventCostHistory, RepriceJob
+from events.models.time_zone_change import TimeZoneChange
 from events.models.tracked_user import RevenueChange, TrackedUser
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Scope",
     "ServiceTier",
     "Status",
+    "TimeZoneChange",
     "TrackedUser",
     "User",
 ]
