@@ -18,6 +18,7 @@ from fluxgate_site.wsgi import application as django_wsgi
 from events.http import CLOSE, Disconnected, HttpError, Receive, Scope, Send, answer, answer_error, read_body  # isort: skip
 from events.ingest import IngestApp  # isort: skip
 from events.runtime import Runtime  # isort: skip
+from fluxgate_site.page_answers import patient_send  # isort: skip
 
 PAGE_THREADS = 6
 MAX_PAGE_BODY_BYTES = 1024 * 1024
@@ -56,7 +57,7 @@ class Application:
         else:
             # WSGI knows ASCII only here; browsers send nothing else, others do.
             scope["query_string"] = quote_from_bytes(scope["query_string"], safe=ASCII).encode()
-            await self._pages(scope, _replay(body), send)  # type: ignore[arg-type]
+            await self._pages(scope, _replay(body), patient_send(send))  # type: ignore[arg-type]
 
     async def _health(self, scope: Scope, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
