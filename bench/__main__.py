@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("pricing", "ingest", "repricing", "live")
+BENCHMARKS = ("pricing", "ingest", "repricing", "pages", "live", "sdk")
 
 
 def main() -> int:

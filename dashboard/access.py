@@ -7,6 +7,7 @@ from typing import Concatenate, cast
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import patch_cache_control
 from django_htmx.http import HttpResponseClientRedirect
@@ -18,6 +19,7 @@ from events.models import Membership, Role, User
 
 ORGANIZATION_KEY = "organization_id"
 THEMES = ("auto", "light", "dark")
+KEYS = ("on", "off")
 
 
 class MemberRequest(HttpRequest):
@@ -27,8 +29,8 @@ class MemberRequest(HttpRequest):
     visit: Visit
 
 
-type MemberView[**P] = Callable[Concatenate[MemberRequest, P], HttpResponse]
-type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponse]
+type MemberView[**P] = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
+type View[**P] = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 def member_required[**P](*, role: Role = Role.VIEWER) -> Callable[[MemberView[P]], View[P]]:
@@ -40,7 +42,7 @@ def member_required[**P](*, role: Role = Role.VIEWER) -> Callable[[MemberView[P]
 
     def decorate(view: MemberView[P]) -> View[P]:
         @wraps(view)
-        def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return _to_sign_in(request)
             memberships = list(
@@ -71,6 +73,11 @@ def theme_of(request: HttpRequest) -> str:
     return theme if theme in THEMES else "auto"
 
 
+def keys_of(request: HttpRequest) -> str:
+    """Whether the cookie leaves keyboard shortcuts on: on or off."""
+    return "off" if request.COOKIES.get("keys") == "off" else "on"
+
+
 def _visit(request: HttpRequest, user: User, memberships: list[Membership]) -> Visit:
     membership = current(memberships, request.session.get(ORGANIZATION_KEY))
     return Visit(
@@ -86,6 +93,7 @@ def _visit(request: HttpRequest, user: User, memberships: list[Membership]) -> V
         theme=theme_of(request),
         base_url=request.build_absolute_uri("/").rstrip("/"),
         now=datetime.now(UTC),
+        keys=keys_of(request),
     )
 
 

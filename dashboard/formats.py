@@ -22,6 +22,7 @@ Tone = Literal["", "good", "bad"]
 _EXACT = Context(prec=80, rounding=ROUND_HALF_UP)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _COMPACT_UNITS = ("", "K", "M", "B", "T")
+_FILE_UNITS = ("bytes", "KB", "MB", "GB", "TB")
 
 
 def _round(value: Decimal, decimals: int) -> Decimal:
@@ -107,6 +108,16 @@ def compact(n: int | None) -> str:
 def _compact_digits(value: Decimal, unit: int) -> Decimal:
     one_decimal = _round(value, 1)
     return one_decimal if unit and one_decimal < 10 else _round(value, 0)
+
+
+def file_size(size_bytes: int) -> str:
+    """The size of a file: 812 bytes, 1.2 KB, 12 MB, 5 GB; a thousand of each make one of the next."""
+    value, unit = Decimal(size_bytes), 0
+    shown = _compact_digits(value, unit)
+    while shown >= 1000 and unit + 1 < len(_FILE_UNITS):
+        value, unit = value.scaleb(-3, context=_EXACT), unit + 1
+        shown = _compact_digits(value, unit)
+    return f"{f'{shown:,f}'.removesuffix('.0')} {_FILE_UNITS[unit]}"
 
 
 def duration(ms: float | Decimal | None) -> str:

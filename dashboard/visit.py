@@ -27,6 +27,8 @@ class Visit:
     base_url: str
     """Scheme and host as the person's browser knows them, without a slash at the end."""
     now: datetime
+    keys: str = "on"
+    """Keyboard shortcuts: on or off."""
 
     def has_role(self, role: Role) -> bool:
         """Whether the person may do what `role` may."""
@@ -53,4 +55,5 @@ class Visit:
             environment=environment,
             theme=self.theme,
             can_administer=self.can_administer,
+            keys=self.keys,
         )

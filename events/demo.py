@@ -29,6 +29,8 @@ INCIDENT_FAILURE_SHARE: Final = 0.75
 TRIED_OUT_SHARE: Final = 0.1
 NO_USER_SHARE: Final = 0.03
 RETRY_SHARE: Final = 0.6
+RETURN_SHARE: Final = 0.08
+"""Answers in a chat after which the person goes on later, in a new session of the same conversation."""
 # How busy each local hour of a working day is; the night's bump is the batch run.
 HOURS: Final = (2, 5, 6, 5, 2, 2, 3, 8, 18, 27, 30, 28, 22, 26, 30, 29, 26, 20, 13, 10, 9, 7, 5, 3)
 NIGHT: Final = range(1, 5)
@@ -151,6 +153,7 @@ class _Day:
 
     def __init__(self, traffic: Traffic, day: int, hour_weights: list[float]) -> None:
         self.random = _chance(traffic, f"day {day}")
+        self.returns = _chance(traffic, f"returns of day {day}")
         self.traffic = traffic
         self.hours = list(accumulate(hour_weights))
         self.end_ms = _ms(traffic.now) - (traffic.days - 1 - day) * _DAY_MS
@@ -199,6 +202,9 @@ class _Day:
             if len(steps) > 1 or random.random() > again:
                 steps.pop(0)
             at_ms += int(1000 * random.lognormvariate(math.log(feature.pause_s), 0.8))
+            if history and call.conversation_id and self.returns.random() < RETURN_SHARE:
+                call = call._replace(session_id=f"sess_{self.returns.getrandbits(48):012x}")
+                at_ms += self.returns.randint(20 * 60_000, 3 * _HOUR_MS)
 
     def _first_call(self, feature: Feature) -> _Call:
         random = self.random

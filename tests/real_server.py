@@ -1,6 +1,8 @@
 """The product as an operator starts it: `manage.py serve` with a data directory of its own, in a process of its own."""
 
+import fcntl
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
+from django.conf import settings
 
 from fluxgate_site.embedded_postgres import Cluster
 
@@ -48,13 +51,18 @@ class RealServer:
         return self
 
     def wait_until_ready(self) -> None:
-        wait_for(self._ready, START_SECONDS, lambda: f"the server did not get ready:\n{self.log}")
+        """Ends the server where it does not get ready: nobody else would."""
+        try:
+            wait_for(self._ready, START_SECONDS, lambda: f"the server did not get ready:\n{self.log}")
+        except AssertionError:
+            self.stop()
+            raise
 
     def stop(self) -> int:
         """SIGTERM, as an operator's service manager does it; returns the exit code."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(60)
+        return self.process.wait(START_SECONDS)
 
     def kill(self) -> None:
         """kill -9 of the process that was started."""
@@ -108,6 +116,22 @@ class RealServer:
                 return bool(response.status == 200)
         except OSError:
             return False
+
+
+def started_once(data_dir: Path) -> Path:
+    """`data_dir`, as a first start without demo data leaves it: a copy, because making one takes half a minute.
+
+    The first to ask does start a server in an empty directory, for all test processes; whoever asks meanwhile waits.
+    """
+    original = Path(settings.DATA_DIR) / "started-once"
+    with (Path(settings.DATA_DIR) / "started-once.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not original.exists():
+            shutil.rmtree(draft := original.with_suffix(".draft"), ignore_errors=True)
+            assert RealServer(draft).start().stop() == 0
+            draft.rename(original)
+    subprocess.run(["cp", "-a", original, data_dir], check=True)  # with the owner of PostgreSQL's files
+    return data_dir
 
 
 def free_port() -> int:

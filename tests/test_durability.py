@@ -3,13 +3,14 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from tests.real_server import RealServer, wait_for
+from tests.real_server import RealServer, started_once, wait_for
 from tests.wire_client import WireClient, event
 
 pytestmark = pytest.mark.xdist_group("server")
@@ -22,8 +23,12 @@ THREADS = 8
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> RealServer:
-    return RealServer(tmp_path / "var").start()
+def server(tmp_path: Path) -> Iterator[RealServer]:
+    running = RealServer(started_once(tmp_path / "var")).start()
+    yield running
+    assert running.process is not None
+    if running.process.poll() is None:  # the test failed before it stopped it
+        running.stop()
 
 
 def new_key(server: RealServer) -> str:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests import stored_prices
-from tests.real_server import RealServer, wait_for
+from tests.real_server import RealServer, started_once, wait_for
 from tests.wire_client import WireClient, event
 
 pytestmark = pytest.mark.xdist_group("server")
@@ -44,7 +44,7 @@ def kill_at_work(server: RealServer, *, with_database: bool) -> None:
 
 
 def test_a_killed_re_pricing_goes_on_and_ends_exact(tmp_path: Path) -> None:
-    server = RealServer(tmp_path / "var").start()
+    server = RealServer(started_once(tmp_path / "var")).start()
     try:
         client = WireClient(server.port, stored_prices.fill(server, "acme", EVENTS))
         cost = stored_prices.correct(server, "4")

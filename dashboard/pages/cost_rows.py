@@ -70,7 +70,7 @@ def cost_row(found: ValueCost, search: CostSearch, total_picousd: int) -> CostRo
     narrowed = condition(search.by, found.value, found.provider)
     return _row(
         value_name(search.by, found.value, found.provider, found.name),
-        found.value if search.by in ("user", "feature_user") and found.name not in ("", found.value) else "",
+        found.value if search.by == "user" and found.name not in ("", found.value) else "",
         _href(search.by, found.value, filters) or requests_href(filters, **narrowed),
         found.line,
         total_picousd,

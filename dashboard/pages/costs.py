@@ -12,7 +12,7 @@ from dashboard.pages.cost_heads import Column
 from dashboard.pages.cost_notes import Note
 from dashboard.pages.cost_rows import CostRow, cost_row, total_row
 from dashboard.pages.filter_form import FilterForm, filter_form
-from dashboard.pages.links import chips, costs_href, period_options
+from dashboard.pages.links import chips, costs_href, period_options, views_href
 from dashboard.pages.parts import Chart, Chip, Frame, Option
 from dashboard.queries import breakdown, options
 from dashboard.queries.reading import snapshot
@@ -31,6 +31,7 @@ class Costs:
     """The keys of the metadata to choose from, where that is the dimension."""
     orders: Sequence[Option]
     form: FilterForm
+    views_href: str
     chips: Sequence[Chip]
     clear_href: str
     period_text: str
@@ -52,6 +53,8 @@ class Costs:
     """How many rows the person has seen, where it is more than a page; the next poll asks for as many."""
     total: CostRow
     more_href: str
+    export_href: str
+    """All rows as CSV."""
     chart: Chart | None
     empty_title: str
     empty_href: str
@@ -79,7 +82,8 @@ def build(visit: Visit, search: CostSearch, revision: str) -> Costs:
         tabs=cost_heads.tabs(search),
         metadata=cost_heads.metadata_options(figures),
         orders=cost_heads.orders(figures),
-        form=filter_form(search.own, known, reverse("dashboard:costs"), "Filter costs"),
+        form=filter_form(search.own, known, reverse("dashboard:costs"), "Filter costs", compares=True),
+        views_href=views_href("costs", search.own),
         chips=_chips(search),
         clear_href=costs_href(filters, search.by, **dict.fromkeys(filters.conditions)),
         period_text=filters.period_text,
@@ -98,6 +102,7 @@ def build(visit: Visit, search: CostSearch, revision: str) -> Costs:
         shown=shown if shown > PAGE_SIZE else 0,
         total=total_row(found.total, search),
         more_href=_href(search, after=str(shown)) if shown < found.count else "",
+        export_href=search.own.href(reverse("dashboard:costs_csv")),
         chart=None if search.paying else cost_over_time(search, course, cost_heads.noun_of(search.by)),
         empty_title=cost_notes.empty_title(search),
         empty_href=cost_notes.empty_href(search),

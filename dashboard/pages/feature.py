@@ -1,49 +1,38 @@
-"""One feature: what it costs, with which models and for whom, and its latest requests."""
+"""One feature: what it costs and carries, with which models and for whom, and its latest requests."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from django.urls import reverse
 
 from dashboard import formats
 from dashboard.filters import Filters
-from dashboard.formats import compact, count
-from dashboard.pages import overview_cards, overview_charts
-from dashboard.pages.links import chips, costs_href, period_options, requests_href
-from dashboard.pages.overview_figures import Figures, read
-from dashboard.pages.parts import BarRow, Chart, Chip, Frame, Option, StatCard
-from dashboard.pages.request_rows import RequestRow, request_rows
-from dashboard.pages.value_bars import model_bars, user_bars
-from dashboard.queries import breakdown, events, users
+from dashboard.formats import compact, count, money, money_exact
+from dashboard.pages import overview_cards, value
+from dashboard.pages.cost_figures import comparison
+from dashboard.pages.cost_notes import SPREAD
+from dashboard.pages.links import costs_href, requests_href
+from dashboard.pages.overview_figures import Figures, margin
+from dashboard.pages.overview_figures import read as read_figures
+from dashboard.pages.parts import StatCard
+from dashboard.pages.value import TOP, Panel, ValueCosts
+from dashboard.pages.value_bars import user_bars
+from dashboard.queries import breakdown, usage, users
+from dashboard.queries import revenue as revenue_queries
 from dashboard.queries.reading import snapshot
 from dashboard.queries.usage import Usage
 from dashboard.visit import Visit
 
-TOP = 8
-LATEST = 8
-
 
 @dataclass(frozen=True)
-class FeatureCosts:
-    """All that `feature.html` prints."""
+class Carried:
+    """What the feature carries of its users' revenue, in picousd; None while nothing is known."""
 
-    frame: Frame
-    live_href: str
-    back_href: str
-    periods: Sequence[Option]
-    period_text: str
-    chips: Sequence[Chip]
-    clear_href: str
-    cards: Sequence[StatCard]
-    spend: Chart
-    models: Sequence[BarRow]
-    users: Sequence[BarRow]
-    users_href: str
-    latest: Sequence[RequestRow]
-    requests_href: str
+    now: int | None = None
+    before: int | None = None
 
 
-def build(visit: Visit, filters: Filters, revision: str) -> FeatureCosts | None:
+def build(visit: Visit, filters: Filters, revision: str) -> ValueCosts | None:
     """The feature that the filters name; None when no request of the organization ever named it."""
     organization, name = visit.organization_id, filters.feature
     if not name:
@@ -51,34 +40,69 @@ def build(visit: Visit, filters: Filters, revision: str) -> FeatureCosts | None:
     with snapshot():
         if not breakdown.has_feature(organization, name):
             return None
-        figures = read(organization, filters)
+        figures = read_figures(organization, filters)
+        carried = _carried(organization, filters)
         top_users = users.top(organization, filters, TOP)
-        latest = events.newest(organization, filters, LATEST)
-    return FeatureCosts(
-        frame=visit.frame(name, "costs", filters.environment),
-        live_href=filters.href(reverse("dashboard:feature"), rev=revision),
-        back_href=costs_href(filters, "feature", feature=None),
-        periods=period_options(filters),
-        period_text=filters.period_text,
-        chips=tuple(chip for chip in chips(filters) if chip.label != "Feature"),
-        clear_href=filters.href(
-            reverse("dashboard:feature"), **(dict.fromkeys(filters.conditions) | {"feature": name})
-        ),
-        cards=_cards(figures, filters),
-        spend=overview_charts.spend_by_model(figures, filters),
-        models=model_bars(figures, filters, TOP),
-        users=user_bars(top_users, {}, filters, total=figures.totals.cost_picousd),
-        users_href=costs_href(filters, "user"),
-        latest=request_rows(latest, filters),
-        requests_href=requests_href(filters),
+        around = value.read(organization, filters)
+    bars = user_bars(top_users, {}, filters, total=figures.totals.cost_picousd)
+    return value.lay_out(
+        visit,
+        filters,
+        revision,
+        word="feature",
+        title=name,
+        path=reverse("dashboard:feature"),
+        figures=figures,
+        around=around,
+        cards=_cards(figures, carried, filters),
+        panel=Panel("users", "Users", bars, costs_href(filters, "user"), "All"),
+        foot_note="" if carried.now is None else SPREAD,
     )
 
 
-def _cards(figures: Figures, filters: Filters) -> tuple[StatCard, ...]:
+def _carried(organization_id: int, filters: Filters) -> Carried:
+    if filters.conditions.keys() != {"feature"}:
+        return Carried()
+    whole = replace(filters, feature=None)
+    before = comparison(organization_id, whole)
+    pairs = usage.rows(organization_id, whole, "feature_user", hourly=not whole.whole_days, summed=True)
+    each = revenue_queries.of_each_user(organization_id, whole.start, whole.until, whole.zone)
+    now = revenue_queries.of_feature(revenue_queries.spread(each, pairs, "feature"), filters.feature or "")
+    if before is None:
+        return Carried(now)
+    former = usage.compared(organization_id, before, "feature_user")
+    each = revenue_queries.of_each_user(organization_id, before.start, before.until, before.zone)
+    spread = revenue_queries.spread(each, former, "feature")
+    return Carried(now, revenue_queries.of_feature(spread, filters.feature or ""))
+
+
+def _cards(figures: Figures, carried: Carried, filters: Filters) -> tuple[StatCard, ...]:
     spend, _, _, requests, per_1k, errors = overview_cards.cards(figures, filters)
-    tokens_in = _tokens("Tokens in", figures, filters, lambda sums: sums.input_tokens)
-    tokens_out = _tokens("Tokens out", figures, filters, lambda sums: sums.output_tokens)
-    return spend, requests, per_1k, tokens_in, tokens_out, errors
+    if carried.now is None:
+        tokens_in = _tokens("Tokens in", figures, filters, lambda sums: sums.input_tokens)
+        tokens_out = _tokens("Tokens out", figures, filters, lambda sums: sums.output_tokens)
+        return spend, requests, per_1k, tokens_in, tokens_out, errors
+    return spend, *_earned(figures, carried.now, carried.before, filters), requests, per_1k, errors
+
+
+def _earned(figures: Figures, now: int, before: int | None, filters: Filters) -> tuple[StatCard, StatCard]:
+    cost, href = figures.totals.cost_picousd, costs_href(filters, "user")
+    change = formats.delta(now, before, better="up") if before is not None else None
+    was = "" if before is None else money(before)
+    share, last = margin(now, cost), figures.previous
+    share_before = margin(before, last.totals.cost_picousd) if last else None
+    left = f"{money(now - cost)} left of {money(now)}"
+    return (
+        StatCard("Revenue", money(now), href, f"{money_exact(now)}: what its users pay, by cost share", change, was),
+        StatCard(
+            "Gross margin",
+            formats.percent(share),
+            href,
+            left,
+            formats.delta_points(share, share_before, better="up"),
+            "" if share_before is None else formats.percent(share_before),
+        ),
+    )
 
 
 def _tokens(label: str, figures: Figures, filters: Filters, of: Callable[[Usage], int]) -> StatCard:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from dashboard.filters import META, NONE, STATUSES, TIERS, Filters
 from dashboard.pages.links import named
@@ -9,6 +10,7 @@ from dashboard.pages.parts import Option
 from dashboard.pages.request_rows import STATUS_WORDS
 from events.models import Status
 
+COMPARISONS = {"prev": "The period before", "year": "The same days a year before", "none": "Nothing"}
 MENUS = ("model", "feature", "provider")
 """Conditions whose values of the period the form offers."""
 NAMES = {
@@ -54,6 +56,8 @@ class FilterForm:
     """What the form must carry on although it has no field for it."""
     main: Sequence[Field]
     more: Sequence[Field]
+    ranges: Sequence[Option]
+    """Days that people ask for often, as links."""
     is_open: bool
     target: str
     """Id of the element that is replaced while the person chooses; '' for a form that is sent as a whole."""
@@ -68,13 +72,16 @@ def filter_form(
     main: Sequence[str] = (),
     without: Sequence[str] = (),
     target: str = "",
+    compares: bool = False,
 ) -> FilterForm:
     """The form of these filters.
 
     `known` says which models, features and providers the period holds. `main` names the fields that are always seen,
-    `without` those that the page answers by itself, such as the user on a user's page.
+    `without` those that the page answers by itself, such as the user on a user's page; `compares` says that the page
+    compares with another period.
     """
-    fields = {field.name: field for field in _fields(own, known) if field.name not in without}
+    left_out = without if compares else (*without, "compare")
+    fields = {field.name: field for field in _fields(own, known) if field.name not in left_out}
     more = [field for name, field in fields.items() if name not in main]
     return FilterForm(
         action=action,
@@ -82,6 +89,7 @@ def filter_form(
         hidden=tuple((word, value) for word, value in own.words().items() if word not in fields),
         main=[fields[name] for name in main],
         more=more,
+        ranges=_ranges(own, action),
         is_open=own.period == "custom" or not own.conditions.keys().isdisjoint(field.name for field in more),
         target=target,
     )
@@ -104,6 +112,28 @@ def _fields(own: Filters, known: Mapping[str, Sequence[str]]) -> list[Field]:
     ]
 
 
+def _ranges(own: Filters, action: str) -> tuple[Option, ...]:
+    today = own.now.astimezone(own.zone).date()
+    yesterday, month = today - timedelta(days=1), today.replace(day=1)
+    last = month - timedelta(days=1)
+    ranges = (
+        ("Today", today, today),
+        ("Yesterday", yesterday, yesterday),
+        ("This week", today - timedelta(days=today.weekday()), today),
+        ("Last month", last.replace(day=1), last),
+        ("This year", today.replace(month=1, day=1), today),
+    )
+    return tuple(
+        Option(
+            label,
+            label,
+            own.href(action, **{"from": first.isoformat(), "to": until.isoformat()}),
+            selected=own.period == "custom" and (own.days[0], own.days[-1]) == (first, until),
+        )
+        for label, first, until in ranges
+    )
+
+
 def _menu(word: str, known: Sequence[str], own: Filters) -> Field:
     chosen = own.conditions.get(word)
     every = sorted({*known, *([] if chosen is None else [chosen])})
@@ -116,6 +146,7 @@ def _words(own: Filters) -> tuple[Field, ...]:
     statuses |= {status: STATUS_WORDS[Status[status]] for status in STATUSES}
     tiers = {tier: tier.capitalize() for tier in TIERS}
     return (
+        Field("compare", "Compare with", options=_choices(COMPARISONS, own.compare)),
         Field("status", "Status", options=[Option("Any status", ""), *_choices(statuses, own.status)]),
         Field("tier", "Tier", options=[Option("Any tier", ""), *_choices(tiers, own.tier)]),
         Field("priced", "Price", options=[Option("Known or not", ""), *_choices({"no": "Unknown"}, own.priced)]),

@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 from django.urls import NoReverseMatch, reverse
 
-from dashboard.filters import NONE, PERIODS, Filters
+from dashboard.filters import DEFAULTS, NONE, PERIODS, Filters
 from dashboard.pages.parts import Chip, Option
 
 
@@ -36,6 +36,17 @@ def feature_href(filters: Filters, feature: str) -> str:
     if not feature:
         return requests_href(filters, feature="")
     return filters.href(reverse("dashboard:feature"), feature=feature)
+
+
+def session_href(by: str, name: str, environment: str) -> str:
+    """The page of one session, or, `by` "conversation", of one conversation: all its calls in the environment."""
+    words = {by: name} if environment == DEFAULTS["environment"] else {by: name, "environment": environment}
+    return f"{reverse(f'dashboard:{by}')}?{urlencode(words)}"
+
+
+def views_href(page: str, own: Filters) -> str:
+    """The saved views, with a form that keeps this page under a name."""
+    return f"{reverse('dashboard:saved_views')}?{urlencode({'page': page, 'query': own.query()})}"
 
 
 def price_href(provider: str, key: str) -> str:

@@ -8,13 +8,16 @@ from django.urls import reverse
 
 from dashboard import formats
 from dashboard.filters import Filters
-from dashboard.pages import overview_cards, overview_charts
-from dashboard.pages.links import chips, costs_href, model_name, period_options, requests_href
+from dashboard.pages import overview_cards, overview_charts, settings_time_zone
+from dashboard.pages.filter_form import FilterForm, filter_form
+from dashboard.pages.latency_table import LatencyTable, latency_table
+from dashboard.pages.links import chips, costs_href, model_name, period_options, requests_href, views_href
 from dashboard.pages.overview_figures import Figures, has_revenue, read
 from dashboard.pages.parts import Banner, BarRow, Chart, Chip, Frame, Option, StatCard
 from dashboard.pages.request_rows import RequestRow, request_rows
+from dashboard.pages.settings_time_zone import Progress
 from dashboard.pages.value_bars import feature_bars, user_bars
-from dashboard.queries import events, rejected, revenue, usage, users
+from dashboard.queries import events, latency, options, rejected, revenue, usage, users
 from dashboard.queries.reading import snapshot
 from dashboard.visit import Visit
 
@@ -30,6 +33,8 @@ class Overview:
     live_href: str
     periods: Sequence[Option]
     compare: Option
+    form: FilterForm
+    views_href: str
     period_text: str
     chips: Sequence[Chip]
     clear_href: str
@@ -47,10 +52,13 @@ class Overview:
     users_sub: str
     latest: Sequence[RequestRow]
     requests_href: str
+    latency: LatencyTable
+    zone_change: Progress
+    """How far the usage of another time zone is counted."""
 
 
 def build(visit: Visit, filters: Filters, revision: str) -> Overview:
-    """Read everything in one snapshot and lay it out. Ten statements at most, whatever the amount of data."""
+    """Read everything in one snapshot and lay it out. Twelve statements at most, whatever the amount of data."""
     organization = visit.organization_id
     with snapshot():
         figures = read(organization, filters)
@@ -59,6 +67,8 @@ def build(visit: Visit, filters: Filters, revision: str) -> Overview:
         ids = [one.tracked_user_id for one in top_users if one.tracked_user_id]
         earned = revenue.by_user(organization, ids, filters.start, filters.until, filters.zone)
         latest = events.newest(organization, filters, LATEST)
+        times = latency.of_period(organization, filters)
+        known = options.in_use(organization, filters)
         hour_ago = visit.now - timedelta(hours=1)
         refused = rejected.count_since(organization, hour_ago, with_unknown=visit.sees_unknown_keys)
     return Overview(
@@ -66,6 +76,8 @@ def build(visit: Visit, filters: Filters, revision: str) -> Overview:
         live_href=_live_href(filters, revision),
         periods=period_options(filters),
         compare=_compare(filters),
+        form=filter_form(filters, known, reverse("dashboard:overview"), "Filter the overview", compares=True),
+        views_href=views_href("overview", filters),
         period_text=filters.period_text,
         chips=chips(filters),
         clear_href=filters.without_conditions(),
@@ -82,6 +94,8 @@ def build(visit: Visit, filters: Filters, revision: str) -> Overview:
         users_sub="spend · % of revenue" if has_revenue(filters) else "spend",
         latest=request_rows(latest, filters),
         requests_href=requests_href(filters),
+        latency=latency_table(times),
+        zone_change=settings_time_zone.progress(visit),
     )
 
 
@@ -89,7 +103,7 @@ REVENUE_SNIPPET = '"metadata": {"user": {"id": "user-123", "monthlyRevenue": 49.
 
 
 def _compare(filters: Filters) -> Option:
-    on = filters.compare == "prev"
+    on = filters.compare != "none"
     return Option("Compare", "prev", filters.href(compare="none" if on else "prev"), selected=on)
 
 

@@ -116,3 +116,5 @@ class Frame:
     theme: str
     """auto, light or dark; from a cookie."""
     can_administer: bool
+    keys: str = "on"
+    """Keyboard shortcuts: on or off; from a cookie."""

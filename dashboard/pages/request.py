@@ -9,7 +9,7 @@ from django.urls import reverse
 from dashboard import formats
 from dashboard.filters import Filters
 from dashboard.formats import count, duration, moment, money, money_exact
-from dashboard.pages.links import model_name, named, price_href, requests_href
+from dashboard.pages.links import model_name, named, price_href, requests_href, session_href
 from dashboard.pages.parts import Frame
 from dashboard.pages.request_rows import STATUS_WORDS, tone_of
 from dashboard.queries import events
@@ -141,7 +141,7 @@ def _receipt(found: EventDetail) -> Receipt | None:
 
 
 def _facts(found: EventDetail, filters: Filters, visit: Visit) -> tuple[Fact, ...]:
-    at, received = found.occurred_at, found.received_at
+    at, received, environment = found.occurred_at, found.received_at, filters.environment
     facts = [
         Fact("Time", f"{moment(at, visit.zone)} ({formats.ago(at, visit.now)})"),
         Fact("Model", found.model or named(""), requests_href(filters, model=found.model)),
@@ -149,8 +149,8 @@ def _facts(found: EventDetail, filters: Filters, visit: Visit) -> tuple[Fact, ..
         Fact("Feature", named(found.feature), requests_href(filters, feature=found.feature)),
         Fact("Step", found.step, requests_href(filters, step=found.step)),
         Fact("User", _user(found), requests_href(filters, user=found.user)),
-        Fact("Session", found.session_id, requests_href(filters, session=found.session_id)),
-        Fact("Conversation", found.conversation_id, requests_href(filters, conversation=found.conversation_id)),
+        Fact("Session", found.session_id, session_href("session", found.session_id, environment)),
+        Fact("Conversation", found.conversation_id, session_href("conversation", found.conversation_id, environment)),
         Fact("Tokens in", _tokens_in(found)),
         Fact("Tokens out", _tokens_out(found)),
         Fact("Latency", duration(found.latency_ms)),

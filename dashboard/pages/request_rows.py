@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from dashboard import formats
 from dashboard.filters import Filters
-from dashboard.pages.links import model_name, named, request_href, requests_href
+from dashboard.pages.links import model_name, named, request_href
 from dashboard.queries.conditions import FINE
 from dashboard.queries.events import EventRow
 from events.models import Status
@@ -36,16 +36,8 @@ class RequestRow:
     clock: str
     moment: str
     model: str
-    model_href: str
     feature: str
-    feature_href: str
     user: str
-    user_title: str
-    user_href: str
-    input_tokens: str
-    input_title: str
-    output_tokens: str
-    latency: str
     cost: str
     cost_title: str
 
@@ -58,11 +50,11 @@ def tone_of(status: Status) -> str:
 
 
 def request_rows(rows: Iterable[EventRow], filters: Filters) -> tuple[RequestRow, ...]:
-    """The events as rows whose cells narrow `filters`."""
-    return tuple(_row(row, filters, filters.zone) for row in rows)
+    """The events as rows, with times in the zone of `filters`."""
+    return tuple(_row(row, filters.zone) for row in rows)
 
 
-def _row(row: EventRow, filters: Filters, zone: ZoneInfo) -> RequestRow:
+def _row(row: EventRow, zone: ZoneInfo) -> RequestRow:
     event_id = public_id(row.id)
     return RequestRow(
         id=event_id,
@@ -73,16 +65,8 @@ def _row(row: EventRow, filters: Filters, zone: ZoneInfo) -> RequestRow:
         clock=formats.clock(row.occurred_at, zone),
         moment=formats.moment(row.occurred_at, zone),
         model=model_name(row.provider, row.model),
-        model_href=requests_href(filters, model=row.model, provider=row.provider or None),
         feature=named(row.feature),
-        feature_href=requests_href(filters, feature=row.feature),
         user=row.user_name or named(row.user),
-        user_title=row.user,
-        user_href=requests_href(filters, user=row.user),
-        input_tokens=formats.count(row.input_tokens),
-        input_title=f"{formats.count(row.cached_tokens)} of them cached" if row.cached_tokens else "",
-        output_tokens=formats.count(row.output_tokens),
-        latency=formats.duration(row.latency_ms),
         cost=formats.money(row.cost_picousd),
         cost_title=NO_PRICE if row.cost_picousd is None else formats.money_exact(row.cost_picousd),
     )

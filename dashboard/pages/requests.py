@@ -1,39 +1,59 @@
-"""The list of requests: what the filters find, newest first, by keyset pages."""
+"""The list of requests: what the filters find, in the order that is asked for, by keyset pages."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from uuid import UUID
 
 from django.urls import reverse
 
 from dashboard import formats
-from dashboard.filters import DIMENSIONS, NONE, STATUSES, Filters
+from dashboard.filters import Filters
 from dashboard.formats import count, money
-from dashboard.pages.links import chips, named, period_options
+from dashboard.pages.exports import ExportLink, export_links
+from dashboard.pages.filter_form import FilterForm, filter_form
+from dashboard.pages.links import chips, period_options, views_href
 from dashboard.pages.parts import Chip, Frame, Option
-from dashboard.pages.request_rows import STATUS_WORDS, RequestRow, request_rows
+from dashboard.pages.request_columns import COLUMNS, Cell, Look, Word, cells, css_of, is_wide
+from dashboard.pages.request_rows import RequestRow, request_rows
 from dashboard.queries import events, options, usage
 from dashboard.queries.conditions import id_floor
-from dashboard.queries.events import COUNT_CAP
+from dashboard.queries.events import COUNT_CAP, EventRow, TooManyToOrder
 from dashboard.queries.reading import snapshot
 from dashboard.queries.usage import Usage
+from dashboard.request_search import Place, RequestSearch, Sort
 from dashboard.visit import Visit
-from events.models import Status
 from events.models.event import public_id
 
 PAGE_SIZE = 50
-MORE = ("provider", "user", "min_cost", "max_cost")
-FORM_WORDS = ("q", "model", "feature", "status", *MORE)
 NEWS_CAP = 1_000
+ORDERS = {"": "Newest", "cost": "Costliest", "tokens": "Most tokens", "latency": "Slowest"}
+TOO_MANY = (
+    "These are too many requests to put them in order of {order} within a few seconds, so the newest come first. "
+    "Choose a shorter period, or narrow the filters."
+)
 
 
 @dataclass(frozen=True)
-class Menu:
-    """One drop-down of the filter form; the first option stands for "any"."""
+class Head:
+    """The head of a column (`components/sort_head.html`); `href` is '' where the list cannot be ordered by it."""
 
-    name: str
+    key: str
     label: str
-    options: Sequence[Option]
+    href: str
+    direction: str
+    """'ascending' or 'descending' where the list is in this order, else ''."""
+    icon: str
+    css: str
+    what: str
+
+
+@dataclass(frozen=True)
+class ListedRow:
+    """One request: who it is and when, and its cells in the columns that are shown."""
+
+    row: RequestRow
+    cells: Sequence[Cell]
 
 
 @dataclass(frozen=True)
@@ -42,25 +62,31 @@ class Requests:
 
     frame: Frame
     href: str
-    """The canonical address of these filters."""
-    action: str
+    """The canonical address of these filters and this order."""
     zone: str
     period_text: str
     periods: Sequence[Option]
-    menus: Sequence[Menu]
-    more_menus: Sequence[Menu]
-    more_open: bool
-    fields: dict[str, str]
-    """Values of the form's text fields."""
-    hidden: Sequence[tuple[str, str]]
-    """What the form must carry on although it has no field for it."""
+    orders: Sequence[Option]
+    form: FilterForm
     chips: Sequence[Chip]
     clear_href: str
+    exports: Sequence[ExportLink]
+    views_href: str
+    choices: Sequence[Option]
+    """Every column beside the time; selected: shown."""
+    compact: bool
+    table_css: str
     summary: str
-    rows: Sequence[RequestRow]
+    time_head: Head
+    heads: Sequence[Head]
+    rows: Sequence[ListedRow]
     more_href: str
     """The next page; '' after the last one."""
+    width: int
+    """How many columns the table has."""
     news: "News"
+    problem: str
+    """Why the list is not in the order that was asked for; '' when it is."""
     empty_text: str
     empty_href: str
     empty_action: str
@@ -83,45 +109,99 @@ class NewsPage:
     news: News
 
 
-def build(visit: Visit, filters: Filters, revision: str, after: UUID | None) -> Requests:
-    """Read one page of the list in one snapshot; `after` continues it behind that event."""
-    organization = visit.organization_id
+def build(visit: Visit, search: RequestSearch, look: Look, revision: str) -> Requests:
+    """Read one page of the list in one snapshot; by time where there are too many requests for another order."""
+    try:
+        return _build(visit, search, look, revision)
+    except TooManyToOrder:
+        by_time = _build(visit, RequestSearch(search.filters), look, revision)
+        return replace(by_time, problem=TOO_MANY.format(order=search.sort))
+
+
+def _build(visit: Visit, search: RequestSearch, look: Look, revision: str) -> Requests:
+    organization, filters, own = visit.organization_id, search.filters, search.own
     with snapshot():
-        found = events.newest(organization, filters, PAGE_SIZE + 1, after)
         totals, exact = _totals(organization, filters)
         known = options.in_use(organization, filters)
-    rows = request_rows(found[:PAGE_SIZE], filters)
-    newest = found[0].id if found else id_floor(filters.start)
-    href = filters.href(reverse("dashboard:requests"))
+        newest = events.newest_id(organization, filters)
+        found = events.listed(organization, search, PAGE_SIZE + 1)
+    words = look.showing(search.sort)
+    shown = found[:PAGE_SIZE]
+    href = own.href(reverse("dashboard:requests"))
     return Requests(
         frame=visit.frame("Requests", "requests", filters.environment),
         href=href,
-        action=reverse("dashboard:requests"),
         zone=filters.zone.key,
         period_text=filters.period_text,
-        periods=period_options(filters),
-        menus=(*(_menu(name, known.get(name, ()), filters) for name in ("model", "feature")), _statuses(filters)),
-        more_menus=(_menu("provider", known.get("provider", ()), filters),),
-        more_open=filters.period == "custom" or not filters.conditions.keys().isdisjoint(MORE),
-        fields=_fields(filters),
-        hidden=_hidden(filters),
-        chips=chips(filters),
-        clear_href=filters.without_conditions(),
+        periods=period_options(own),
+        orders=_orders(search),
+        form=_form(own, known),
+        chips=chips(own),
+        clear_href=own.without_conditions(),
+        exports=export_links(filters),
+        views_href=views_href("requests", own),
+        choices=[Option(column.label, word, selected=word in look.columns) for word, column in COLUMNS.items()],
+        compact=look.compact,
+        table_css=f"{' compact' if look.compact else ''}{' many' if is_wide(words) else ''}",
         summary=_summary(totals, exact=exact),
-        rows=rows,
-        more_href=_with(href, f"after={rows[-1].id}") if len(found) > PAGE_SIZE else "",
+        time_head=_head(search, "time", "Time", "time", "", ""),
+        heads=[_column_head(search, word) for word in words],
+        rows=[
+            ListedRow(row, cells(one, words, search)) for row, one in zip(request_rows(shown, own), shown, strict=True)
+        ],
+        more_href=_with(href, f"after={_place(shown[-1], search.sort).text()}") if len(found) > PAGE_SIZE else "",
+        width=1 + len(words),
         news=_news(href, revision, newest, 0),
+        problem="",
         empty_text=_empty_text(filters),
-        empty_href=filters.without_conditions() if filters.conditions else filters.href(period="90d"),
+        empty_href=own.without_conditions() if filters.conditions else own.href(period="90d"),
         empty_action="Clear all filters" if filters.conditions else "Show 90 days",
     )
 
 
-def news(visit: Visit, filters: Filters, revision: str, newest: UUID | None) -> NewsPage:
+def news(visit: Visit, search: RequestSearch, revision: str, newest: UUID | None) -> NewsPage:
     """How many requests the filters find that are newer than `newest`."""
-    since = newest or id_floor(filters.start)
-    found = events.count_after(visit.organization_id, filters, since, NEWS_CAP)
-    return NewsPage(_news(filters.href(reverse("dashboard:requests")), revision, since, found))
+    since = newest or id_floor(search.filters.start)
+    found = events.count_after(visit.organization_id, search.filters, since, NEWS_CAP)
+    return NewsPage(_news(search.own.href(reverse("dashboard:requests")), revision, since, found))
+
+
+def _form(own: Filters, known: dict[str, list[str]]) -> FilterForm:
+    main = ("q", "model", "feature", "status")
+    return filter_form(own, known, reverse("dashboard:requests"), "Filter requests", main=main, target="results")
+
+
+def _place(row: EventRow, sort: Sort) -> Place:
+    match sort:
+        case "cost":
+            return Place(row.id, None if row.cost_picousd is None else Decimal(row.cost_picousd))
+        case "tokens":
+            return Place(row.id, Decimal(row.input_tokens + row.output_tokens))
+        case "latency":
+            return Place(row.id, None if row.latency_ms is None else Decimal(repr(row.latency_ms)))
+    return Place(row.id)
+
+
+def _orders(search: RequestSearch) -> tuple[Option, ...]:
+    own = search.filters
+    path = reverse("dashboard:requests")
+    return tuple(
+        Option(label, word, own.href(path, sort=word), selected=word == search.word) for word, label in ORDERS.items()
+    )
+
+
+def _column_head(search: RequestSearch, word: Word) -> Head:
+    column = COLUMNS[word]
+    return _head(search, word, column.label, column.sort, css_of(word, search.sort), column.what)
+
+
+def _head(search: RequestSearch, key: str, label: str, sort: Sort | None, css: str, what: str) -> Head:
+    if sort is None:
+        return Head(key, label, "", "", "", css, what)
+    direction = ("ascending" if search.ascending else "descending") if sort == search.sort else ""
+    icon = {"ascending": "up", "descending": "down"}.get(direction, "")
+    href = search.sorted_by(sort).own.href(reverse("dashboard:requests"))
+    return Head(key, label, href, direction, icon, css, what)
 
 
 def _totals(organization_id: int, filters: Filters) -> tuple[Usage, bool]:
@@ -133,12 +213,12 @@ def _totals(organization_id: int, filters: Filters) -> tuple[Usage, bool]:
 
 
 def _summary(totals: Usage, *, exact: bool) -> str:
+    tokens_in, tokens_out = formats.compact(totals.input_tokens), formats.compact(totals.output_tokens)
     if not exact:
-        return f"{count(COUNT_CAP)}+ requests"
+        return f"{count(COUNT_CAP)}+ requests · {money(totals.cost_picousd)}+ · {tokens_in}+ in / {tokens_out}+ out"
     noun = "request" if totals.events == 1 else "requests"
-    tokens = f"{formats.compact(totals.input_tokens)} in / {formats.compact(totals.output_tokens)} out"
     unpriced = f" · {count(totals.unpriced)} without a price" if totals.unpriced else ""
-    return f"{count(totals.events)} {noun} · {money(totals.cost_picousd)} · {tokens}{unpriced}"
+    return f"{count(totals.events)} {noun} · {money(totals.cost_picousd)} · {tokens_in} in / {tokens_out} out{unpriced}"
 
 
 def _news(href: str, revision: str, newest: UUID, found: int) -> News:
@@ -148,41 +228,6 @@ def _news(href: str, revision: str, newest: UUID, found: int) -> News:
 
 def _with(href: str, more: str) -> str:
     return f"{href}{'&' if '?' in href else '?'}{more}"
-
-
-def _menu(name: str, values: Sequence[str], filters: Filters) -> Menu:
-    chosen = filters.conditions.get(name)
-    every = sorted({*values, *([] if chosen is None else [chosen])})
-    return Menu(
-        name,
-        name.capitalize(),
-        [Option(f"All {name}s", ""), *(Option(named(one), one or NONE, selected=one == chosen) for one in every)],
-    )
-
-
-def _statuses(filters: Filters) -> Menu:
-    words = {"ok": "Succeeded or max tokens", "error": "Failed"}
-    words |= {status: STATUS_WORDS[Status[status]] for status in STATUSES}
-    chosen = [Option(label, word, selected=filters.status == word) for word, label in words.items()]
-    return Menu("status", "Status", [Option("Any status", ""), *chosen])
-
-
-def _fields(filters: Filters) -> dict[str, str]:
-    custom = filters.period == "custom"
-    return {
-        "q": filters.q or "",
-        "user": NONE if filters.user == "" else filters.user or "",
-        "min_cost": filters.min_cost or "",
-        "max_cost": filters.max_cost or "",
-        "from": filters.days[0].isoformat() if custom else "",
-        "to": filters.days[-1].isoformat() if custom else "",
-    }
-
-
-def _hidden(filters: Filters) -> tuple[tuple[str, str], ...]:
-    carried = ("environment", "period", "compare", *(word for word in DIMENSIONS if word not in FORM_WORDS), "priced")
-    words = filters.words()
-    return tuple((word, words[word]) for word in carried if word in words)
 
 
 def _empty_text(filters: Filters) -> str:

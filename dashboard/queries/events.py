@@ -7,14 +7,24 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.db import OperationalError
+from psycopg.errors import QueryCanceled
+
 from dashboard.filters import Filters
 from dashboard.queries.conditions import id_floor, on_events
-from dashboard.queries.reading import fetch
+from dashboard.queries.reading import Sql, fetch
 from dashboard.queries.usage import Usage
+from dashboard.request_search import Place, RequestSearch, Sort
 from events.models import Flag, ServiceTier, Status
 from events.models.event import time_of
 
 COUNT_CAP = 10_000
+ORDER_TIMEOUT_MS = 5_000
+"""How long reading all events of a period may take to order them by something else than time."""
+
+
+class TooManyToOrder(Exception):
+    """The filters find more events than can be read in time to order them."""
 
 
 @dataclass(frozen=True)
@@ -23,17 +33,27 @@ class EventRow:
 
     id: UUID
     status: Status
+    service_tier: ServiceTier
     model: str
     provider: str
     feature: str
     step: str
+    session_id: str
+    conversation_id: str
     user: str
     user_name: str
+    monthly_revenue_usd: Decimal | None
+    """What the user paid per month when the call was made; None: not known."""
+    api_key: str
+    """The key's name."""
     input_tokens: int
     output_tokens: int
     cached_tokens: int
+    reasoning_tokens: int
     latency_ms: float | None
+    streaming_duration_ms: float | None
     cost_picousd: int | None
+    pricing_revision: int
 
     @property
     def occurred_at(self) -> datetime:
@@ -96,18 +116,80 @@ class FormerCost:
     note: str
 
 
-def newest(organization_id: int, filters: Filters, limit: int, before: UUID | None = None) -> tuple[EventRow, ...]:
-    """Events of the period, newest first; `before` (an event id, excluded) continues a list.
+_ORDERS: dict[Sort, tuple[str, str]] = {
+    "time": ("e.id", "uuid"),
+    "cost": ("e.cost_picousd", "numeric"),
+    "tokens": ("e.input_tokens + e.output_tokens", "numeric"),
+    "latency": ("e.latency_ms", "float8"),
+}
+"""What a list is ordered by, and the type of its values. Equal ones are told apart by the id."""
 
-    event_newest (organization, environment, id), or the index of the filtered column, walked backwards.
+
+def newest(organization_id: int, filters: Filters, limit: int, before: UUID | None = None) -> tuple[EventRow, ...]:
+    """Events of the period, newest first; `before` (an event id, excluded) continues a list."""
+    return listed(organization_id, RequestSearch(filters, after=Place(before) if before else None), limit)
+
+
+def listed(organization_id: int, search: RequestSearch, limit: int) -> tuple[EventRow, ...]:
+    """Events of the period in the order of `search`, behind its place; those without a cost or a latency last.
+
+    By time: event_newest (organization, environment, id), or the index of the filtered column, walked. By anything
+    else every event that the filters find is read, and the first `limit` of them are kept while reading: where that
+    takes longer than ORDER_TIMEOUT_MS, TooManyToOrder. Call it last in a snapshot: the limit of time stays in force.
     """
-    end = id_floor(filters.end)
-    wanted = on_events(organization_id, filters, id_floor(filters.start), min(before or end, end))
-    statement = f"""SELECT e.id, e.status, e.model, e.provider, e.feature, e.step, coalesce(u.external_id, ''),
-coalesce(u.name, ''), e.input_tokens, e.output_tokens, e.cached_tokens, e.latency_ms, e.cost_picousd
-FROM event e LEFT JOIN tracked_user u ON u.id = e.tracked_user_id
-WHERE {wanted.text} ORDER BY e.id DESC LIMIT %s"""  # noqa: S608
-    return tuple(_row(columns) for columns in fetch(statement, (*wanted.params, limit)))
+    filters, (by, _) = search.filters, _ORDERS[search.sort]
+    lower, upper = id_floor(filters.start), id_floor(filters.end)
+    conditions = []
+    if search.after and search.sort != "time":
+        conditions = [_behind(search, search.after)]
+    elif search.after and search.ascending:
+        lower = max(lower, UUID(int=search.after.id.int + 1))
+    elif search.after:
+        upper = min(upper, search.after.id)
+    wanted = Sql.all_of([on_events(organization_id, filters, lower, upper), *conditions])
+    direction = "ASC" if search.ascending else "DESC"
+    order = f"e.id {direction}" if search.sort == "time" else f"{by} {direction} NULLS LAST, e.id {direction}"
+    statement = f"""SELECT e.id, e.status, e.service_tier, e.model, e.provider, e.feature, e.step, e.session_id,
+e.conversation_id, coalesce(u.external_id, ''), coalesce(u.name, ''),
+(SELECT r.monthly_revenue_usd FROM revenue_change r
+    WHERE r.tracked_user_id = e.tracked_user_id AND r.effective_at <= uuid_extract_timestamp(e.id)
+    ORDER BY r.effective_at DESC LIMIT 1),
+coalesce(k.name, ''), e.input_tokens, e.output_tokens, e.cached_tokens, e.reasoning_tokens, e.latency_ms,
+e.streaming_duration_ms, e.cost_picousd, e.pricing_revision
+FROM (SELECT e.* FROM event e WHERE {wanted.text} ORDER BY {order} LIMIT %s) e
+LEFT JOIN tracked_user u ON u.id = e.tracked_user_id
+LEFT JOIN api_key k ON k.id = e.api_key_id
+ORDER BY {order}"""  # noqa: S608
+    read = fetch if search.sort == "time" else _fetch_soon
+    return tuple(_row(columns) for columns in read(statement, (*wanted.params, limit)))
+
+
+def _fetch_soon(statement: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    fetch("SELECT set_config('statement_timeout', %s, true)", (str(ORDER_TIMEOUT_MS),))
+    try:
+        return fetch(statement, params)
+    except OperationalError as error:
+        if isinstance(error.__cause__, QueryCanceled):
+            raise TooManyToOrder from error
+        raise
+
+
+def _behind(search: RequestSearch, place: Place) -> Sql:
+    """Events that stand behind the place: unknown values come last in either direction."""
+    by, type_name = _ORDERS[search.sort]
+    sign = ">" if search.ascending else "<"
+    if place.value is None:
+        return Sql(f"{by} IS NULL AND e.id {sign} %s", (place.id,))
+    return Sql(f"(({by}, e.id) {sign} (%s::{type_name}, %s) OR {by} IS NULL)", (place.value, place.id))
+
+
+def newest_id(organization_id: int, filters: Filters) -> UUID:
+    """The newest event of the period, or the smallest id that one of it could have. Same indexes as the list."""
+    lower = id_floor(filters.start)
+    wanted = on_events(organization_id, filters, lower, id_floor(filters.end))
+    statement = f"SELECT e.id FROM event e WHERE {wanted.text} ORDER BY e.id DESC LIMIT 1"  # noqa: S608
+    found = fetch(statement, wanted.params)
+    return found[0][0] if found else lower
 
 
 def capped_totals(organization_id: int, filters: Filters) -> Usage:
@@ -172,8 +254,8 @@ WHERE h.event_id = %s ORDER BY h.replaced_at DESC"""
 
 
 def _row(columns: Sequence[Any]) -> EventRow:
-    event_id, status, *shown, cost = columns
-    return EventRow(*[event_id, Status(status), *shown, _whole(cost)])
+    event_id, status, tier, *shown, cost, revision = columns
+    return EventRow(*[event_id, Status(status), ServiceTier(tier), *shown, _whole(cost), revision])
 
 
 def _whole(amount: Decimal | None) -> int | None:

@@ -155,6 +155,12 @@ def spread(each: Sql, pairs: Sql, kind: str) -> Sql:
     return Sql(text, (*pairs.params, *each.params))
 
 
+def of_feature(spread: Sql, feature: str) -> int | None:
+    """One feature's part of `spread` in picousd; None where none of its users has a known revenue."""
+    found = fetch(f"SELECT picousd FROM ({spread.text}) s WHERE value = %s", (*spread.params, feature))  # noqa: S608
+    return int(found[0][0]) if found else None
+
+
 @dataclass(frozen=True)
 class Change:
     """From `effective_at` on, the user pays `monthly_usd` per month."""

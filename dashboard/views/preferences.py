@@ -1,4 +1,4 @@
-"""What a person chooses for themselves: the theme, and which organization they look at."""
+"""What a person chooses for themselves: the theme, how lists look, and which organization they look at."""
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -6,6 +6,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from dashboard.access import ORGANIZATION_KEY, THEMES, MemberRequest, member_required
+from dashboard.pages.request_columns import Look, ordered
 
 YEAR_SECONDS = 365 * 24 * 3600
 
@@ -18,6 +19,26 @@ def theme(request: HttpRequest) -> HttpResponse:
     if wanted in THEMES:
         response.set_cookie("theme", wanted, max_age=YEAR_SECONDS, samesite="Lax", secure=request.is_secure())
     return response
+
+
+@require_POST
+@member_required()
+def request_columns(request: MemberRequest) -> HttpResponse:
+    """Remember in two cookies which columns the list of requests has and how high its rows are, and go back to it."""
+    chosen = Look(ordered(request.POST.getlist("column")), request.POST.get("density") == "compact")
+    look = Look() if "reset" in request.POST else chosen
+    response = redirect(request.htmx.current_url_abs_path or _next(request))
+    for name, value in (("columns", look.cookie()), ("density", "compact" if look.compact else "")):
+        if value:
+            response.set_cookie(name, value, max_age=YEAR_SECONDS, samesite="Lax", secure=request.is_secure())
+        else:
+            response.delete_cookie(name, samesite="Lax")
+    return response
+
+
+def look_of(request: HttpRequest) -> Look:
+    """How the person's cookies say that the list of requests looks."""
+    return Look.read(request.COOKIES.get("columns", ""), request.COOKIES.get("density", ""))
 
 
 @require_POST

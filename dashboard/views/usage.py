@@ -18,6 +18,8 @@ from dashboard.pages import requests as requests_page
 from dashboard.pages import user as user_page
 from dashboard.queries.conditions import parse_public_id
 from dashboard.rendering import not_modified, render_page
+from dashboard.request_search import RequestSearch
+from dashboard.views.preferences import look_of
 
 
 @require_GET
@@ -41,16 +43,16 @@ def overview(request: MemberRequest) -> HttpResponse:
 def requests(request: MemberRequest) -> HttpResponse:
     """The list of requests: whole, its filtered results, its next rows, or how many are new."""
     revision = live.revision(request.visit)
-    filters = filters_of(request)
+    search = RequestSearch.from_query(request.GET.dict(), request.visit.now, request.visit.zone)
     if request.htmx.target == "news":
         if request.GET.get("rev") == revision:
             return not_modified()
-        news = requests_page.news(request.visit, filters, revision, parse_public_id(request.GET.get("newest", "")))
+        news = requests_page.news(request.visit, search, revision, parse_public_id(request.GET.get("newest", "")))
         return render_page(request, "dashboard/requests.html", news, {"news": "news"})
-    after = parse_public_id(request.GET.get("after", ""))
-    page = requests_page.build(request.visit, filters, revision, after)
+    page = requests_page.build(request.visit, search, look_of(request), revision)
     response = render_page(request, "dashboard/requests.html", page, {"results": "results", "": "rows"})
-    return push_url(response, page.href) if request.htmx.target == "results" else response
+    is_new = request.htmx.target == "results" and request.htmx.current_url_abs_path != page.href
+    return push_url(response, page.href) if is_new else response
 
 
 @require_GET
@@ -86,7 +88,7 @@ def user(request: MemberRequest) -> HttpResponse:
     page = user_page.build(request.visit, filters_of(request), revision)
     if page is None:
         raise Http404("There is no such user in this organization.")
-    return render_page(request, "dashboard/user.html", page, {"user": "user"})
+    return render_page(request, "dashboard/value.html", page, {"value": "value"})
 
 
 @require_GET
@@ -99,7 +101,7 @@ def feature(request: MemberRequest) -> HttpResponse:
     page = feature_page.build(request.visit, filters_of(request), revision)
     if page is None:
         raise Http404("There is no such feature in this organization.")
-    return render_page(request, "dashboard/feature.html", page, {"feature": "feature"})
+    return render_page(request, "dashboard/value.html", page, {"value": "value"})
 
 
 @require_GET

@@ -6,7 +6,8 @@
  * [data-row]         a row with a stable key: one that is new after a live swap is marked .fresh
  * [data-drawer]      a link whose page opens in the drawer
  * [data-copy]        a button that copies the attribute's text
- * [data-search]      the field that "/" focuses
+ * [data-copy-link]   a button that copies the page's address, filters and all
+ * .drop              a <details> that opens over the page: Esc and a click elsewhere close it
  * [data-announce]    its text is read out after a swap that the person asked for
  * [data-more]        the link that appends rows
  * .rows .row-link    the link that its whole table row follows
@@ -77,10 +78,10 @@
   };
 
   document.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-copy]");
+    const button = event.target.closest("[data-copy], [data-copy-link]");
     if (!button) return;
     try {
-      await copy(button.dataset.copy);
+      await copy(button.dataset.copy ?? location.href);
       announce("Copied");
       const word = find("[data-copy-word]", button);
       const before = word?.dataset.before ?? word?.textContent;
@@ -202,7 +203,7 @@
     showLive();
   });
 
-  /* Drawer: the link's page as a fragment in a dialog; Esc closes it and the browser returns the focus. */
+  /* Drawer: the link's page as a fragment in a dialog; Esc closes it. */
 
   document.addEventListener("click", async (event) => {
     const link = event.target.closest("a[data-drawer]");
@@ -211,15 +212,19 @@
     if (!link || !plain || !drawer || event.defaultPrevented) return;
     event.preventDefault();
     const body = find("#drawer-body");
-    body.replaceChildren();
+    if (!drawer.open) {
+      body.replaceChildren();
+      drawer.showModal();
+    }
+    drawer.dataset.from = link.id;
     find("#drawer-page").href = link.href;
-    drawer.showModal();
     try {
       await htmx.ajax("GET", link.href, { source: body, target: body, swap: "innerHTML" });
     } catch {
       drawer.close();
       return;
     }
+    drawer.scrollTop = 0;
     const heading = find("h1, h2", body);
     if (!heading) return void (location.href = link.href);
     heading.tabIndex = -1;
@@ -227,7 +232,22 @@
   });
 
   document.addEventListener("click", (event) => {
-    if (event.target.id === "drawer") event.target.close(); // the backdrop
+    if (event.target.matches("dialog")) event.target.close(); // the backdrop
+  });
+
+  /* The browser gives the focus back to the row that opened the drawer, which was walked on from since. */
+  const drawer = find("#drawer");
+  drawer?.addEventListener("close", () => document.getElementById(drawer.dataset.from)?.focus());
+
+  const closeDrops = (but) => {
+    for (const one of all(".drop[open]")) if (one !== but) one.open = false;
+  };
+  document.addEventListener("click", (event) => closeDrops(event.target.closest(".drop")));
+  document.addEventListener("keydown", (event) => {
+    const open = event.key === "Escape" && find(".drop[open]");
+    if (!open) return;
+    closeDrops();
+    find("summary", open).focus();
   });
 
   /* A click anywhere in a row is a click on its link, with the same keys held; selecting text is not. */
@@ -237,17 +257,5 @@
     if (!link || event.target.closest("a, button, input, summary") || !getSelection().isCollapsed) return;
     const { ctrlKey, metaKey, shiftKey } = event;
     link.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, ctrlKey, metaKey, shiftKey }));
-  });
-
-  /* Keys */
-
-  document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest?.("input, select, textarea, [contenteditable]");
-    if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey || find("dialog[open]")) return;
-    const search = find("[data-search]");
-    if (!search) return;
-    event.preventDefault();
-    search.focus();
-    search.select();
   });
 })();

@@ -51,12 +51,16 @@
     return trace;
   };
 
+  /* On touch screens a finger that moves scrolls the page. */
+  const canDrag = matchMedia("(pointer: fine)");
+
   const layoutOf = (layout, colors, font) => ({
     ...layout,
     autosize: true,
     showlegend: false,
     hovermode: "x unified",
-    dragmode: false,
+    dragmode: canDrag.matches ? "select" : false,
+    selectdirection: "h",
     bargap: 0.2,
     margin: { l: 0, r: 4, t: 12, b: 4 },
     paper_bgcolor: "rgba(0,0,0,0)",
@@ -104,6 +108,25 @@
     location.href = url.href;
   };
 
+  /* A span that was dragged over is what the page shows next: its days, as nothing shorter has an address. */
+  const DAY_MS = 86400000;
+  const choose = (box, event) => {
+    const range = event?.range?.x;
+    const { meta, xaxis } = box.layout;
+    if (!range || xaxis.type !== "date") return;
+    const half = meta?.bucket === "day" ? DAY_MS / 2 : 0; // a bar stands around the midnight that its day starts with
+    const [from, to] = range
+      .map((at) => Date.parse(`${String(at).slice(0, 19).replace(" ", "T")}Z`) + half)
+      .sort((one, other) => one - other)
+      .map((at) => new Date(at).toISOString().slice(0, 10));
+    const url = new URL(location.href);
+    for (const word of ["period", "after"]) url.searchParams.delete(word);
+    url.searchParams.set("from", from);
+    url.searchParams.set("to", to);
+    if (url.href === location.href) soon(() => draw(box));
+    else location.href = url.href;
+  };
+
   const draw = (box) => {
     const block = document.getElementById(box.dataset.fig);
     if (!block || !window.Plotly) return;
@@ -118,7 +141,9 @@
       responsive: true,
     });
     box.classList.add("drawn");
-    if (first) box.on("plotly_click", (event) => follow(box, event));
+    if (!first) return;
+    box.on("plotly_click", (event) => follow(box, event));
+    box.on("plotly_selected", (event) => choose(box, event));
   };
 
   /* The frame is painted before the work starts, so a click answers at once. */
@@ -156,6 +181,35 @@
   const redraw = () => {
     for (const box of boxes()) if (drawnText.has(box)) soon(() => draw(box));
   };
+
+  /* A table of 90 days has more elements than the rest of its page. Where script runs it waits as the text of its
+   * <noscript> until it is opened; a swap parses it like any other, so it is put back. */
+  const unfold = (details) => {
+    const held = details.querySelector("noscript");
+    if (!held) return;
+    const holder = document.createElement("template");
+    holder.innerHTML = held.firstElementChild ? held.innerHTML : held.textContent;
+    held.replaceWith(holder.content);
+  };
+
+  const opened = new Set();
+  const fold = () => {
+    for (const details of document.querySelectorAll(".as-table")) {
+      if (opened.has(details.id)) unfold(details);
+      const held = details.querySelector("noscript");
+      if (held?.firstElementChild) held.textContent = held.innerHTML;
+    }
+  };
+
+  const toggled = ({ target }) => {
+    if (!target.matches(".as-table")) return;
+    if (target.open) unfold(target);
+    opened[target.open ? "add" : "delete"](target.id);
+  };
+
+  /* Both in the capturing phase: toggle does not bubble, and app.js gives a table that was open its place back. */
+  document.addEventListener("toggle", toggled, true);
+  document.addEventListener("htmx:afterSwap", fold, true);
 
   const start = () => (window.requestIdleCallback ?? setTimeout)(watch);
   if (document.readyState === "complete") start();

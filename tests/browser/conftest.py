@@ -6,12 +6,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
-from tests.real_server import RealServer
+from tests.real_server import RealServer, started_once
 from tests.wire_client import WireClient
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -42,7 +43,7 @@ class Demo:
 
 @pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    data_dir = tmp_path_factory.mktemp("browser") / "var"
+    data_dir = started_once(tmp_path_factory.mktemp("browser") / "var")
     server = RealServer(data_dir, environment={"FLUXGATE_DEMO": "1"}).start()
     note = json.loads((data_dir / "demo.json").read_text())
     yield Demo(server, note["email"], note["password"], note["api_key"])
@@ -78,12 +79,16 @@ class Watched:
         self.expected: set[str] = set()
         """Parts of problems that a test brings about on purpose."""
 
-    def page(self, *, width: int = 1440, height: int = 900, dark: bool = False, scripts: bool = True) -> Page:
+    def page(
+        self, *, width: int = 1440, height: int = 900, dark: bool = False, scripts: bool = True, state: Any = None
+    ) -> Page:
+        """A page in a context of its own; `state` is what another context's `storage_state` told: its cookies."""
         context = self._browser.new_context(
             base_url=self._server.url,
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
             java_script_enabled=scripts,
+            storage_state=state,
         )
         self._contexts.append(context)
         context.add_init_script(
@@ -126,12 +131,21 @@ def sign_in(page: Page, email: str, password: str) -> Page:
     return page
 
 
+@pytest.fixture(scope="package")
+def owner_state(browser: Browser, demo: Demo) -> Any:
+    """The cookies of the demo's owner, who signs in once for all tests."""
+    watched = Watched(browser, demo.server)
+    state = sign_in(watched.page(), demo.email, demo.password).context.storage_state()
+    watched.close()
+    return state
+
+
 @pytest.fixture
-def signed_in(watched: Watched, demo: Demo) -> Sign:
+def signed_in(watched: Watched, owner_state: Any) -> Sign:
     """Opens a page of the demo's owner; takes the options of `Watched.page`."""
 
     def opened(**options: object) -> Page:
-        return sign_in(watched.page(**options), demo.email, demo.password)  # type: ignore[arg-type]
+        return watched.page(state=owner_state, **options)  # type: ignore[arg-type]
 
     return opened
 

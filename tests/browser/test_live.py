@@ -87,7 +87,7 @@ def test_the_drawer_opens_and_gives_the_focus_back(signed_in: Sign, demo: Demo) 
 def test_filters_live_in_the_url_and_back_undoes_them(signed_in: Sign) -> None:
     page = signed_in()
     page.goto("/requests/")
-    page.get_by_label("Status").select_option("error")
+    page.get_by_role("search").get_by_label("Status").select_option("error")
     page.wait_for_url(re.compile("status=error"))
     expect(page.locator("main")).not_to_contain_text("Loading")
     page.evaluate("history.back()")
@@ -99,7 +99,7 @@ def test_pages_work_without_scripts(watched: Watched, demo: Demo) -> None:
     page.goto("/")
     expect(page.locator("details table").first).to_be_attached()
     page.goto("/requests/")
-    page.get_by_label("Status").select_option("error")
+    page.get_by_role("search").get_by_label("Status").select_option("error")
     page.get_by_role("button", name=re.compile("Filter|Apply")).click()
     page.wait_for_url(re.compile("status=error"))
     page.locator("tbody a").first.click()
@@ -120,41 +120,3 @@ def test_a_key_made_in_the_admin_is_shown_once_and_works(signed_in: Sign, demo: 
     assert answer.status == 200
     page.goto("/admin/events/apikey/")
     assert key not in page.content()
-
-
-PAYLOADS = [
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "<svg onload=alert(1)>",
-    "</script><script>alert(1)</script>",
-    "<a href=https://evil.example>x</a>",
-    "{{ 7*7 }}{% now %}%(x)s",
-    "$\\href{javascript:alert(1)}{x}$",
-    '" autofocus onfocus=alert(1) x="',
-]
-
-
-def test_markup_in_names_stays_text_everywhere(signed_in: Sign, demo: Demo) -> None:
-    ids = []
-    for payload in PAYLOADS:
-        metadata = {"feature": payload, "step": payload, "user": {"id": payload, "name": payload}, payload: payload}
-        sent = event(model=payload, provider=payload) | {
-            "metadata": metadata,
-            "status": {"status": "ERROR", "errorMessage": payload},
-        }
-        answer = demo.client.record_event(sent)
-        assert answer is not None
-        ids.append(answer.id)
-        demo.client.record_event({"usage": payload, "metadata": metadata})
-    page = signed_in()
-    for path in (
-        "/?period=24h",
-        "/requests/?period=24h",
-        "/rejected/",
-        *(f"/requests/{event_id}/" for event_id in ids),
-    ):
-        page.goto(path)
-        expect(page.locator("h1")).to_be_visible()
-    page.goto("/requests/?period=24h")
-    for payload in PAYLOADS[:4]:
-        expect(page.locator("tbody").get_by_text(payload).first).to_be_visible()

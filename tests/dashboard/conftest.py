@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from events.models import Organization, Role
 from tests.factories import MembershipFactory, OrganizationFactory
@@ -16,6 +18,13 @@ type SignIn = Callable[..., Client]
 def organization(db: None) -> Organization:
     made: Organization = OrganizationFactory(name="Northwind")
     return made
+
+
+@pytest.fixture
+def data_dir(settings: Settings, tmp_path: Path) -> Path:
+    """A data directory that no other test sees, also none that runs beside this one."""
+    settings.DATA_DIR = tmp_path
+    return tmp_path
 
 
 @pytest.fixture

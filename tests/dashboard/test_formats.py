@@ -307,3 +307,21 @@ def test_sparkline_stays_in_its_box(values: list[int]) -> None:
     points = [tuple(map(Decimal, point.split(","))) for point in formats.sparkline_points(values).split()]
     assert len(points) == len(values)
     assert all(0 <= x <= 100 and 2 <= y <= 22 for x, y in points)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1_000, "1 KB"),
+        (1_249, "1.2 KB"),
+        (12_500, "13 KB"),
+        (999_600, "1 MB"),
+        (163_084_228, "163 MB"),
+        (5 * 10**9, "5 GB"),
+        (10**16, "10,000 TB"),
+    ],
+)
+def test_a_file_s_size_is_said_in_one_unit(size: int, text: str) -> None:
+    assert formats.file_size(size) == text

@@ -31,16 +31,37 @@ def framed(path: str = "/?period=7d&after=x", **changes: Any) -> Page:
 
 @pytest.mark.parametrize(
     ("section", "href"),
-    [("overview", "/"), ("requests", "/requests/"), ("rejected", "/rejected/"), ("pricing", "/pricing/")],
+    [
+        ("overview", "/"),
+        ("requests", "/requests/"),
+        ("costs", "/costs/"),
+        ("sessions", "/sessions/"),
+        ("pricing", "/pricing/"),
+        ("rejected", "/rejected/"),
+        ("api_keys", "/keys/"),
+        ("settings", "/settings/"),
+    ],
 )
 def test_navigation_marks_where_one_is(section: str, href: str) -> None:
-    (current,) = framed(section=section).all("a", **{"aria-current": "page"})
+    page = framed(section=section)
+    (current,) = page.all("a", **{"aria-current": "page"})
     assert current["href"] == href
+    is_behind_more = section not in ("overview", "requests", "costs")
+    assert bool(page.all("button", popovertarget="account", **{"aria-current": "true"})) == is_behind_more
 
 
-def test_keys_are_offered_only_to_those_who_may_administer() -> None:
-    assert not framed().all("a", href="/admin/events/apikey/")
-    assert framed(can_administer=True).all("a", href="/admin/events/apikey/")
+def test_the_last_tab_of_phones_opens_the_rest_without_script() -> None:
+    page = framed()
+    assert page.all("button", popovertarget="account")
+    assert [element for element in page.all("div", id="account") if "popover" in element]
+
+
+def test_shortcuts_can_be_turned_off() -> None:
+    assert framed().all("html", **{"data-keys": "on"})
+    off = framed(keys="off")
+    assert off.all("html", **{"data-keys": "off"})
+    assert [element for element in off.all("input", type="checkbox") if "data-keys-switch" in element]
+    assert [element for element in off.all("button") if "data-help" in element], "the way back needs no key"
 
 
 def test_organizations_are_offered_only_when_there_are_several() -> None:

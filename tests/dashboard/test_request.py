@@ -38,7 +38,7 @@ def test_the_receipt_adds_up_to_the_cost(member: Client, organization: Organizat
         "1,200 (1,000 cached)",
     ):
         assert part in shown
-    assert 'href="/requests/?session=s-1"' in markup
+    assert 'href="/sessions/session/?session=s-1"' in markup
     assert 'Rates of <a href="/pricing/openai/gpt-4o/">openai/gpt-4o</a>, standard' in markup
     assert "9007199254740993" in markup
     assert "1.10" in markup

@@ -1,17 +1,19 @@
 """Prices in the admin: who may, what a dry run says and does not write, what publishing does, and taking it back."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
+from pytest_django import DjangoDbBlocker
 
 from events import admin_pricing_tables as tables
 from events import price_changes, repricing
@@ -81,8 +83,20 @@ def small_catalog() -> None:
     import_price_list(wanted, now=NOW - 1000 * DAY)
 
 
+@pytest.fixture(scope="module")
+def built(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Place]:
+    """The place, made once for all tests, each of which undoes what it does to it."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield build_place()
+        transaction.set_rollback(True)
+
+
 @pytest.fixture
-def place(db: None) -> Place:
+def place(built: Place, db: None) -> Place:
+    return deepcopy(built)
+
+
+def build_place() -> Place:
     small_catalog()
     ours = OrganizationFactory(slug="ours", name="Ours", time_zone="Asia/Kolkata")
     theirs = OrganizationFactory(slug="theirs", name="Theirs")

@@ -107,6 +107,11 @@ def test_features_steps_sessions_and_conversations(events: list[IncomingEvent]) 
         one_user[event.session_id].add(event.user)
     del one_user[""]
     assert all(len(users) == 1 for users in one_user.values())
+    sessions = defaultdict(set)
+    for event in events:
+        sessions[event.conversation_id].add(event.session_id)
+    del sessions[""]
+    assert 0.1 < share(sum(len(found) > 1 for found in sessions.values()), len(sessions)) < 0.4
 
 
 def test_a_conversation_repeats_what_was_said(events: list[IncomingEvent]) -> None:

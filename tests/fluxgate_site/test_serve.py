@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.real_server import ROOT, RealServer, wait_for
+from tests.real_server import ROOT, RealServer, started_once, wait_for
 from tests.wire_client import WireClient, event
 
 pytestmark = pytest.mark.xdist_group("server")
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.xdist_group("server")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
-    running = RealServer(tmp_path_factory.mktemp("serve") / "var").start()
+    running = RealServer(started_once(tmp_path_factory.mktemp("serve") / "var")).start()
     running.command("create_organization", "Acme", "--slug", "acme", "--owner", "owner@acme.example")
     yield running
     assert running.stop() == 0
@@ -229,11 +229,20 @@ def status(connection: psycopg.Connection[tuple[object, ...]], job: int) -> obje
     return row and row[0]
 
 
+# `manage.py serve` that does not wait until the processes of a killed server have let go of the port.
+IMPATIENT = """
+from fluxgate_site.management.commands import serve
+serve.PORT_SECONDS = 0
+import manage, sys
+sys.argv = ["manage.py", "serve"]
+manage.main()
+"""
+
+
 def test_a_port_that_is_taken_is_named(server: RealServer, tmp_path: Path) -> None:
-    other = RealServer(tmp_path / "var", port=server.port)
-    other.data_dir.mkdir()
+    other = RealServer(started_once(tmp_path / "var"), port=server.port)
     done = subprocess.run(
-        [sys.executable, "manage.py", "serve"],
+        [sys.executable, "-c", IMPATIENT],
         cwd=ROOT,
         env=other._environment(),
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Published prices, exact to the last of 12 decimals at the event's own date: one test a row of published/*.csv.
+"""Published prices, exact to the last of 12 decimals at the event's own date: one test a table, published/*.csv.
 
 Every row names the page that states its rate, and says what a call costs that was worked out from that page alone.
 `usd` may also be the status of a call that has no price, or `partial:…` for a lower bound.
@@ -84,19 +84,29 @@ def test_no_call_is_listed_twice() -> None:
         assert earlier == row.place, f"{row.place} asks the same as {earlier}"
 
 
-@pytest.mark.parametrize("row", list(rows()), ids=str)
-def test_published_price(catalog: Catalog, row: Row) -> None:
-    assert not row.problem()
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.name)
+def test_published_prices(catalog: Catalog, path: Path) -> None:
+    asked = [row for row in rows() if row.place.startswith(f"{path.name}:")]
+    wrong = [f"{row}: {problem}" for row in asked if (problem := row.problem() or difference(catalog, row))]
+    assert asked
+    assert not wrong, "\n".join(wrong)
+
+
+def difference(catalog: Catalog, row: Row) -> str:
+    """How the catalog's price of the call differs from the row's; empty where it does not."""
     named = row.named()
     at = epoch_ms(datetime.fromisoformat(named["at"]))
     cost = catalog.price(named["provider"], named["model"], at, row.usage(), named["tier"])
-    assert sum(line.cost_picousd for line in cost.lines) == (cost.picousd or 0)
+    if sum(line.cost_picousd for line in cost.lines) != (cost.picousd or 0):
+        return f"the lines {cost.lines} do not add up to {cost.picousd}"
     if named["usd"] in UNPRICED:
-        assert (cost.picousd, cost.status, cost.lines) == (None, named["usd"], ()), named["source"]
-        return
+        unpriced = (cost.picousd, cost.status, cost.lines) == (None, named["usd"], ())
+        return "" if unpriced else f"{cost} is not {named['usd']}, says {named['source']}"
     partial, _, amount = named["usd"].rpartition(":")
-    assert cost.picousd is not None, (cost.status, named["source"])
-    assert (cost.status, usd(cost.picousd)) == (partial or "priced", Decimal(amount)), named["source"]
+    if cost.picousd is None:
+        return f"has no price ({cost.status}), says {named['source']}"
+    found, wanted = (cost.status, usd(cost.picousd)), (partial or "priced", Decimal(amount))
+    return "" if found == wanted else f"{found} is not {wanted}, says {named['source']}"
 
 
 @pytest.mark.parametrize(

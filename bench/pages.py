@@ -1,0 +1,220 @@
+"""P6 to P9, P11, P13: pages over many events against the same pages over few, and against DuckDB on the same events.
+
+Two servers, one with 100,000 events and one with many (10 million unless told: `python -m bench.pages 2000000`), asked
+in turn; DuckDB answers the page's figures from a Parquet file and from its own table. Medians of interleaved rounds.
+"""
+
+import json
+import re
+import statistics
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.cookiejar import CookieJar
+from pathlib import Path
+
+import duckdb
+
+from bench.page_events import PASSWORD, fill, to_duckdb
+from bench.report import report
+from tests.real_server import RealServer
+
+FEW, MANY = 100_000, 10_000_000
+ROUNDS = 7
+_SQL_TIME = """
+import json, sys, time
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+from django.db import connection
+from dashboard.cost_search import CostSearch
+from dashboard.filters import Filters
+from dashboard.pages import costs, overview, requests
+from dashboard.request_search import RequestSearch
+from dashboard.visit import Visit
+from events.models import Organization, Role
+organization = Organization.objects.get()
+spent = [0.0]
+def timed(execute, sql, params, many, context):
+    began = time.perf_counter()
+    try:
+        return execute(sql, params, many, context)
+    finally:
+        spent[0] += time.perf_counter() - began
+def measure(build):
+    found = []
+    for _ in range({rounds}):
+        spent[0] = 0.0
+        build()
+        found.append(spent[0])
+    return sorted(found)[len(found) // 2]
+now, zone = datetime.now(UTC), ZoneInfo("UTC")
+visit = Visit(organization.pk, "Bench", zone, Role.OWNER, "Bench", False, (), "auto", "http://x", now)
+filters = lambda **words: Filters.from_query(words, now, zone)
+search = lambda **words: CostSearch.from_query(words, now, zone)
+with connection.execute_wrapper(timed):
+    print(json.dumps({{
+        "overview": measure(lambda: overview.build(visit, filters(), "r")),
+        "two filters": measure(lambda: overview.build(visit, filters(feature="feature-3", model="model-4"), "r")),
+        "users of a month": measure(lambda: costs.build(visit, search(by="user", period="mtd", compare="none"), "r")),
+        "users of 30 days": measure(lambda: costs.build(visit, search(by="user", compare="none"), "r")),
+        "users compared": measure(lambda: costs.build(visit, search(by="user"), "r")),
+        "features": measure(lambda: costs.build(visit, search(by="feature"), "r")),
+        "metadata": measure(lambda: costs.build(visit, search(by="meta.plan", compare="none"), "r")),
+    }}))
+"""
+
+
+class Browser:
+    """Somebody who is signed in to a server."""
+
+    def __init__(self, server: RealServer, slug: str) -> None:
+        self._base = server.url
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        token = re.search(r'csrfmiddlewaretoken" value="([^"]+)', self.get("/sign-in/"))
+        assert token
+        form = {"username": f"owner@{slug}.example", "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+        self._opener.open(f"{self._base}/sign-in/", urllib.parse.urlencode(form).encode())
+
+    def get(self, path: str) -> str:
+        """The page at `path`."""
+        with self._opener.open(self._base + path) as answer:
+            return str(answer.read().decode())
+
+
+def main() -> int:
+    many = int(sys.argv[1]) if len(sys.argv) > 1 else MANY
+    with tempfile.TemporaryDirectory(prefix="fluxgate-bench-") as folder:
+        servers = {events: RealServer(Path(folder) / str(events)).start() for events in (FEW, many)}
+        try:
+            for events, server in servers.items():
+                fill(server, "bench", events)
+            _measure(servers, many, to_duckdb(servers[many], Path(folder)))
+        finally:
+            for server in servers.values():
+                server.stop()
+    return 0
+
+
+def _measure(servers: dict[int, RealServer], many: int, warehouse: duckdb.DuckDBPyConnection) -> None:
+    browsers = {events: Browser(server, "bench") for events, server in servers.items()}
+    deep = _deep(servers[many])
+    asked: dict[str, Callable[[], object]] = {
+        "overview": lambda: browsers[many].get("/"),
+        "overview, few": lambda: browsers[FEW].get("/"),
+        "explorer": lambda: browsers[many].get("/requests/"),
+        "explorer, few": lambda: browsers[FEW].get("/requests/"),
+        "explorer, deep": lambda: browsers[many].get(f"/requests/?period=90d&after={deep}"),
+        **{f"duckdb {name}": partial(_ask, warehouse, text) for name, text in _duckdb_queries().items()},
+    }
+    seconds = _timed(asked)
+    sql = json.loads(servers[many].command("shell", "-v0", "-c", _SQL_TIME.format(rounds=ROUNDS)))
+    disk = _bytes_per_event(servers[many], many)
+    worst = _percentile_errors(servers[many], warehouse)
+    ratios = {
+        "P6 overview, many / few": (seconds["overview"] / seconds["overview, few"], "≤ 1.3"),
+        "P6 overview SQL / DuckDB on Parquet": (sql["overview"] / seconds["duckdb overview"], "≤ 0.05"),
+        "P7 overview, two filters, SQL / DuckDB": (sql["two filters"] / seconds["duckdb two filters"], "≤ 0.5"),
+        "P8 explorer, deep page / first": (seconds["explorer, deep"] / seconds["explorer"], "≤ 1.5"),
+        "P8 explorer, many / few": (seconds["explorer"] / seconds["explorer, few"], "≤ 1.5"),
+        "P9 users of a month, SQL / DuckDB": (sql["users of a month"] / seconds["duckdb users of a month"], "≤ 0.1"),
+        "P9 users of 30 days, SQL / DuckDB": (sql["users of 30 days"] / seconds["duckdb users of 30 days"], "≤ 1.5"),
+        "P11 p50 and p95, error": (max(worst[:2]), "≤ 0.01"),
+        "P11 p99, error": (worst[2], "≤ 0.02"),
+        "P13 bytes on disk per event": (disk, "≤ 650"),
+    }
+    rows = [(name, f"{value:.3f}", limit) for name, (value, limit) in ratios.items()]
+    rows += [(f"{name}, ms", f"{1000 * value:.1f}", "") for name, value in seconds.items()]
+    rows += [(f"SQL of {name}, ms", f"{1000 * value:.1f}", "") for name, value in sql.items()]
+    figures = {"events": many, "ratios": ratios, "seconds": seconds, "sql_seconds": sql}
+    report("pages", f"Pages over {many:,} events", ("what", "figure", "limit"), rows, figures)
+
+
+def _timed(asked: dict[str, Callable[[], object]]) -> dict[str, float]:
+    found: dict[str, list[float]] = {name: [] for name in asked}
+    for number in range(ROUNDS + 1):
+        for name, ask in asked.items():
+            began = time.perf_counter()
+            ask()
+            if number:  # the first round warms caches
+                found[name].append(time.perf_counter() - began)
+    return {name: statistics.median(times) for name, times in found.items()}
+
+
+def _duckdb_queries() -> dict[str, list[str]]:
+    """For each page the statements by which DuckDB finds its figures."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    start, before = today - timedelta(days=29), today - timedelta(days=59)
+    sums = "count(*), sum(cost_picousd), sum(input_tokens), sum(output_tokens), count(*) FILTER (WHERE status = 1)"
+
+    def overview(table: str, where: str = "true") -> list[str]:
+        now = f"FROM {table} WHERE at >= '{start}' AND {where}"
+        return [
+            f"SELECT date_trunc('day', at), model, provider, {sums} {now} GROUP BY ALL",
+            f"SELECT date_trunc('day', at), {sums} FROM {table} WHERE at >= '{before}' AND at < '{start}' AND {where}"
+            " GROUP BY ALL",
+            f"SELECT feature, {sums} {now} GROUP BY ALL ORDER BY 3 DESC LIMIT 6",
+            f"SELECT user_id, {sums} {now} GROUP BY ALL ORDER BY 3 DESC LIMIT 6",
+            f"SELECT quantile_cont(latency_ms, [0.5, 0.95, 0.99]) {now}",
+            f"SELECT * {now} ORDER BY at DESC LIMIT 8",
+        ]
+
+    def users(since: datetime) -> list[str]:
+        return [f"SELECT user_id, {sums} FROM parquet WHERE at >= '{since}' GROUP BY 1 ORDER BY 3 DESC"]
+
+    return {
+        "overview": overview("parquet"),
+        "two filters": overview("native", "feature = 'feature-3' AND model = 'model-4'"),
+        "users of a month": users(today.replace(day=1)),
+        "users of 30 days": users(start),
+    }
+
+
+def _ask(warehouse: duckdb.DuckDBPyConnection, statements: list[str]) -> None:
+    for statement in statements:
+        warehouse.execute(statement).fetchall()
+
+
+def _deep(server: RealServer) -> str:
+    with server.connect() as connection:
+        found = connection.execute(
+            "SELECT id FROM event WHERE id < event_id_floor(now() - interval '60 days') ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+    assert found
+    return f"evt_{str(found[0]).replace('-', '')}"
+
+
+def _bytes_per_event(server: RealServer, events: int) -> float:
+    with server.connect() as connection:
+        found = connection.execute("SELECT pg_database_size(current_database())::text").fetchone()
+    assert found
+    return int(str(found[0])) / events
+
+
+def _percentile_errors(server: RealServer, warehouse: duckdb.DuckDBPyConnection) -> list[float]:
+    script = """
+import json
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+from dashboard.filters import Filters
+from dashboard.queries import latency
+from events.models import Organization
+filters = Filters.from_query({}, datetime.now(UTC), ZoneInfo("UTC"))
+found = latency.of_period(Organization.objects.get().pk, filters).answer
+print(json.dumps([found.p50, found.p95, found.p99]))
+"""
+    shown = json.loads(server.command("shell", "-v0", "-c", script))
+    start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=29)
+    found = warehouse.execute(
+        f"SELECT quantile_cont(latency_ms, [0.5, 0.95, 0.99]) FROM native WHERE at >= '{start}'"
+    ).fetchone()
+    assert found
+    return [abs(one / exact - 1) for one, exact in zip(shown, found[0], strict=True)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

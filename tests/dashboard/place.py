@@ -1,0 +1,94 @@
+"""An organization with one of everything that an address can name, for the tests that walk all addresses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dashboard import export_files
+from dashboard.models import Export, ExportFormat, ExportState, SavedView
+from events.models import Membership, Organization, Role, TrackedUser, User
+from events.models.event import public_id
+from pricing.models import PricingRevision
+from tests.events_table import Call, store_events
+from tests.factories import ApiKeyFactory, MembershipFactory, OrganizationFactory
+
+SECRET = "secret"
+"""Part of every name and id below: whoever must not see the organization must not read it."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The organization, a person of each role, and what addresses name it by."""
+
+    organization: Organization
+    people: Mapping[str, User]
+    """By role, and `stranger`: the owner of another organization."""
+    named: Mapping[str, str | int]
+
+
+def build(now: datetime) -> Place:
+    """One of everything in one organization, and a stranger in another, which has an event of its own."""
+    organization = OrganizationFactory(name=f"{SECRET} organization", slug=f"{SECRET}-organization")
+    members = {role: _member(organization, role) for role in Role}
+    elsewhere = OrganizationFactory(name="Elsewhere", slug="elsewhere")
+    store_events(elsewhere, [Call(at=now)])
+    stranger = _member(elsewhere, Role.OWNER)
+    people = {role.value: member.user for role, member in members.items()} | {"stranger": stranger.user}
+    return Place(organization, people, _named(organization, members, now))
+
+
+def _member(organization: Organization, role: Role) -> Membership:
+    staff = role in (Role.OWNER, Role.ADMIN)
+    name = f"{SECRET} {role.value}" if SECRET in organization.slug else "Somebody Else"
+    made: Membership = MembershipFactory(organization=organization, role=role, user__is_staff=staff, user__name=name)
+    return made
+
+
+def _named(organization: Organization, members: Mapping[Role, Membership], now: datetime) -> dict[str, str | int]:
+    words = {name: f"{SECRET}-{name}" for name in ("feature", "user", "step", "session", "conversation")}
+    call = Call(
+        at=now - timedelta(minutes=1),
+        feature=words["feature"],
+        user=words["user"],
+        step=words["step"],
+        session_id=words["session"],
+        conversation_id=words["conversation"],
+    )
+    return words | {
+        "event": public_id(store_events(organization, [call])[0]),
+        "organization": organization.pk,
+        "viewers_membership": members[Role.VIEWER].pk,
+        "viewer_id": members[Role.VIEWER].user.pk,
+        "tracked_user": TrackedUser.objects.get(external_id=words["user"]).pk,
+        "key": ApiKeyFactory(organization=organization, name=f"{SECRET}-key").pk,
+        "export": _export(organization, members[Role.OWNER].user, now),
+        "view": SavedView.objects.create(
+            organization=organization,
+            owner=members[Role.OWNER].user,
+            page="costs",
+            name=f"{SECRET}-view",
+            query=f"feature={SECRET}-feature",
+            is_shared=True,
+            created_at=now,
+        ).pk,
+        "first_revision": PricingRevision.objects.order_by("pk")[0].pk,
+    }
+
+
+def _export(organization: Organization, owner: User, now: datetime) -> int:
+    export = Export.objects.create(
+        organization=organization,
+        created_by=owner,
+        created_at=now - timedelta(minutes=1),
+        format=ExportFormat.CSV,
+        query=f"feature={SECRET}-feature",
+        start_at=now - timedelta(days=7),
+        end_at=now,
+        state=ExportState.READY,
+        finished_at=now,
+        expires_at=now + timedelta(days=1),
+    )
+    path = export_files.path_of(export)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{SECRET}\r\n")
+    return export.pk

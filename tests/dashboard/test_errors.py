@@ -1,0 +1,55 @@
+"""Pages that could not be made: the page says why, and a database that is away is no fault of ours."""
+
+import psycopg
+import pytest
+from django.db import DatabaseError, InterfaceError, OperationalError
+from django.test import Client
+
+from events.models import Organization, Role
+from tests.dashboard.conftest import SignIn
+
+
+def caused(error: DatabaseError, cause: psycopg.Error) -> DatabaseError:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "sentence"),
+    [
+        (ValueError("a fault"), 500, "Something went wrong"),
+        (caused(OperationalError("too slow"), psycopg.errors.QueryCanceled()), 500, "Something went wrong"),
+        (caused(OperationalError("no answer"), psycopg.OperationalError()), 503, "The database does not answer"),
+        (caused(OperationalError("stopping"), psycopg.errors.AdminShutdown()), 503, "The database does not answer"),
+        (InterfaceError("closed"), 503, "The database does not answer"),
+    ],
+    ids=lambda value: str(value).replace(" ", "-"),
+)
+def test_why_a_page_could_not_be_made(
+    organization: Organization,
+    sign_in: SignIn,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    status: int,
+    sentence: str,
+) -> None:
+    def fails(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr("dashboard.queries.members.of_organization", fails)
+    client: Client = sign_in(organization, Role.OWNER)
+    client.raise_request_exception = False
+    response = client.get("/settings/members/")
+    assert response.status_code == status
+    assert sentence in response.content.decode()
+    assert ("Retry-After" in response) is (status == 503)
+    assert client.get("/settings/").status_code == 200
+
+
+def test_a_form_without_its_token_and_an_address_without_a_page(member: Client) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = member.cookies
+    refused = strict.post("/settings/account/", {"name": "x"})
+    assert (refused.status_code, "open for too long" in refused.content.decode()) == (403, True)
+    missing = member.get("/settings/nothing/")
+    assert (missing.status_code, "Nothing here" in missing.content.decode()) == (404, True)
