@@ -48,7 +48,7 @@ class Field:
 
 @dataclass(frozen=True)
 class FilterForm:
-    """A GET form (`components/filter_form.html`): `main` is always seen, `more` is folded while it is empty."""
+    """A GET form (`components/filter_form.html`): `main` is always seen, `more` is folded: the chips say what is chosen."""
 
     action: str
     label: str
@@ -58,7 +58,6 @@ class FilterForm:
     more: Sequence[Field]
     ranges: Sequence[Option]
     """Days that people ask for often, as links."""
-    is_open: bool
     target: str
     """Id of the element that is replaced while the person chooses; '' for a form that is sent as a whole."""
 
@@ -90,7 +89,6 @@ def filter_form(
         main=[fields[name] for name in main],
         more=more,
         ranges=_ranges(own, action),
-        is_open=own.period == "custom" or not own.conditions.keys().isdisjoint(field.name for field in more),
         target=target,
     )
 

@@ -19,6 +19,10 @@
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   root.dataset.js = "";
 
+  /* On a narrow page the row of tabs scrolls: the one that is open is seen. */
+  const tab = find(".tabs [aria-current]");
+  if (tab) tab.closest(".tabs").scrollLeft = tab.offsetLeft - tab.closest(".tabs").clientWidth / 2;
+
   const announce = (text) => {
     const line = find("#announce");
     if (line) line.textContent = text;

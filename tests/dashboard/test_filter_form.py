@@ -44,11 +44,7 @@ def test_a_metadata_key_is_added_to_those_that_are_there() -> None:
     assert Filters.from_query(alone, NOW, ZONE).meta == (("seats", ""),)
 
 
-def test_it_is_open_while_it_holds_something() -> None:
-    assert not form().is_open
-    assert form({"step": "plan"}).is_open
-    assert form({"from": "2026-11-01", "to": "2026-11-02"}).is_open
-    assert not form({"q": "x"}, ("q",)).is_open
+def test_only_pages_that_compare_offer_a_comparison() -> None:
     assert "compare" not in sent(form())
     assert sent(form({"compare": "year"}, compares=True))["compare"] == "year"
 
