@@ -55,6 +55,7 @@ urlpatterns = [
     path("settings/account/keyboard/", settings.keyboard, name="settings_keyboard"),
     path("sign-in/", SignIn.as_view(), name="sign_in"),
     path("sign-out/", SignOut.as_view(), name="sign_out"),
+    path("shortcuts/", preferences.shortcuts, name="shortcuts"),
     path("theme/", preferences.theme, name="theme"),
     path("organization/", preferences.switch_organization, name="switch_organization"),
 ]

@@ -4,14 +4,12 @@ Django's own ASGI handler is 7 to 10 times slower than WSGI in a small thread po
 for its commit should hold no thread at all.
 """
 
-import os
 from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import quote_from_bytes
 
 from a2wsgi import WSGIMiddleware
 
-from fluxgate_site import child_process
 from fluxgate_site.wsgi import application as django_wsgi
 
 # After the line above: the settings must be there before models are imported.
@@ -91,6 +89,4 @@ def _replay(body: bytes) -> Receive:
     return receive
 
 
-if serve_pid := os.environ.get("FLUXGATE_SERVE_PID"):
-    child_process.die_with_grandparent(int(serve_pid))
 application = Application()

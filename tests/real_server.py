@@ -105,6 +105,7 @@ class RealServer:
         return (
             inherited
             | {"FLUXGATE_DATA_DIR": str(self.data_dir), "PORT": str(self.port), "FLUXGATE_DEMO": "0"}
+            | _bytecode()
             | self.environment
         )
 
@@ -116,6 +117,16 @@ class RealServer:
                 return bool(response.status == 200)
         except OSError:
             return False
+
+
+def _bytecode() -> dict[str, str]:
+    """Where Python may not leave bytecode beside the sources, as in many containers: a place that the run removes.
+
+    Without any, each of the hundred processes that the tests start compiles all that it imports.
+    """
+    if not os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        return {}
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(settings.DATA_DIR) / "bytecode")}
 
 
 def started_once(data_dir: Path) -> Path:

@@ -63,7 +63,7 @@ def test_every_answered_event_survives_ten_kills_of_the_server(server: RealServe
                     answered.append(answer.id)
                     break
                 failures[str(answer and answer.status)] += 1
-                time.sleep(0.05)
+                time.sleep(0.25)  # 64 callers who ask more often take the processor from the server that starts
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         senders = [pool.submit(send) for _ in range(CONNECTIONS)]

@@ -48,7 +48,7 @@ class Field:
 
 @dataclass(frozen=True)
 class FilterForm:
-    """A GET form (`components/filter_form.html`): `main` is always seen, `more` is folded: the chips say what is chosen."""
+    """A GET form (`components/filter_form.html`): `main` is always seen; of `more`, the chips tell."""
 
     action: str
     label: str

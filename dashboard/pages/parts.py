@@ -118,3 +118,10 @@ class Frame:
     can_administer: bool
     keys: str = "on"
     """Keyboard shortcuts: on or off; from a cookie."""
+
+
+@dataclass(frozen=True)
+class FramedPage:
+    """A page with nothing of its own but its template."""
+
+    frame: Frame

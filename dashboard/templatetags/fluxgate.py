@@ -1,6 +1,7 @@
 """What templates may do with values: print them in the one way of `dashboard/formats.py`, and place an icon."""
 
 from django import template
+from django.templatetags.static import static
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -28,8 +29,8 @@ for _filter in (
 
 @register.simple_tag
 def icon(name: str) -> SafeString:
-    """An icon of `components/icons.html`, beside a text that says the same: it is hidden from screen readers."""
-    return format_html('<svg class="icon" aria-hidden="true" focusable="false"><use href="#i-{}"></use></svg>', name)
+    """A symbol of `static/icons.svg`, beside a text that says the same: it is hidden from screen readers."""
+    return format_html('<svg class="icon" aria-hidden="true"><use href="{}#{}"></use></svg>', static("icons.svg"), name)
 
 
 @register.simple_tag

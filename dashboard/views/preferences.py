@@ -3,12 +3,22 @@
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from dashboard.access import ORGANIZATION_KEY, THEMES, MemberRequest, member_required
+from dashboard.pages.parts import FramedPage
 from dashboard.pages.request_columns import Look, ordered
+from dashboard.rendering import render_page
 
 YEAR_SECONDS = 365 * 24 * 3600
+
+
+@require_GET
+@member_required()
+def shortcuts(request: MemberRequest) -> HttpResponse:
+    """The keyboard shortcuts and the switch that turns them off, as a page or in the drawer."""
+    page = FramedPage(request.visit.frame("Keyboard shortcuts", "shortcuts"))
+    return render_page(request, "dashboard/shortcuts.html", page, {"drawer-body": "keys"})
 
 
 @require_POST

@@ -8,8 +8,18 @@
   const drawnText = new WeakMap();
   let library = null;
 
+  /* plotly.js writes style elements, which the policy refuses, unless these two ids exist: our own style sheet holds
+   * the rules, and MapLibre is not used. */
+  const STYLES = ["plotly.js-style-global", "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53"];
+
   const load = (url) =>
     (library ??= new Promise((resolve, reject) => {
+      for (const id of STYLES.filter((one) => !document.getElementById(one))) {
+        const mark = document.createElement("meta");
+        mark.id = id;
+        mark.className = "no-inline-styles";
+        document.head.append(mark);
+      }
       const script = document.createElement("script");
       script.src = url;
       script.onload = resolve;

@@ -1,8 +1,8 @@
-/* Keys. None works while somebody types, nor with <html data-keys="off"> (WCAG 2.1.4); the dialog of "?" lists them all.
+/* Keys. None works while somebody types, nor with <html data-keys="off"> (WCAG 2.1.4); the page of "?" lists them all.
  *
  * .row-link, .latest a   what j and k walk
  * [data-go]              a link of the navigation, by the key that follows "g"
- * [data-help]            a button that opens the dialog
+ * [data-help]            the link to the page that lists them
  * [data-keys-switch]     a check box that turns the keys on and off, in a cookie that the server reads
  */
 (() => {
@@ -51,17 +51,11 @@
     field?.select();
   };
 
-  const help = () => {
-    const dialog = find("#help");
-    find("[data-keys-switch]").checked = isOn();
-    if (!dialog.open) dialog.showModal();
-  };
-
   const works = {
     j: () => walk(1),
     k: () => walk(-1),
     "/": search,
-    "?": help,
+    "?": () => press("[data-help]"),
     d: () => period("24h"),
     w: () => period("7d"),
     m: () => period("30d"),
@@ -84,10 +78,6 @@
     if (!work) return;
     event.preventDefault();
     work();
-  });
-
-  document.addEventListener("click", (event) => {
-    if (event.target.closest("[data-help]")) help();
   });
 
   document.addEventListener("change", (event) => {

@@ -74,7 +74,7 @@ class Watched:
     def __init__(self, browser: Browser, server: RealServer) -> None:
         self._browser = browser
         self._server = server
-        self._contexts: list[BrowserContext] = []
+        self.contexts: list[BrowserContext] = []
         self.problems: list[str] = []
         self.expected: set[str] = set()
         """Parts of problems that a test brings about on purpose."""
@@ -90,10 +90,14 @@ class Watched:
             java_script_enabled=scripts,
             storage_state=state,
         )
-        self._contexts.append(context)
+        self.contexts.append(context)
         context.add_init_script(
             "addEventListener('securitypolicyviolation', e => console.error('CSP', e.violatedDirective, e.blockedURI))"
         )
+        return self.tab(context)
+
+    def tab(self, context: BrowserContext) -> Page:
+        """One more page of a context that `page` made: what it needs may be in the browser's cache."""
         page = context.new_page()
         page.set_default_timeout(30_000)
         page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
@@ -108,9 +112,14 @@ class Watched:
             self.problems.append(f"a request to {parts.hostname}")
 
     def close(self) -> None:
-        for context in self._contexts:
+        for context in self.contexts:
             context.close()
+        self.check()
+
+    def check(self) -> None:
+        """Fail on what went wrong since the last check."""
         unexpected = [p for p in self.problems if not any(part in p for part in self.expected)]
+        self.problems.clear()
         assert unexpected == []
 
 

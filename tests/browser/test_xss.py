@@ -52,13 +52,13 @@ def hovered(page: Page, chart: Locator) -> str:
 def test_markup_in_names_stays_text_everywhere(watched: Watched, demo: Demo, request_ids: list[str]) -> None:
     """Dialogs, errors, reports of the policy and foreign hosts are `watched`."""
     page = sign_in(watched.page(), "owner@payloads.example", "payloads-1")
-    page.goto("/?period=24h")
+    page.goto("/costs/?period=24h")
     draw_charts(page)
     for payload in IN_CHARTS:
         expect(page.locator("main .legend").get_by_text(payload, exact=True).first).to_be_visible()
         assert payload in hovered(page, page.locator(".chart[data-fig]").first)
     for path in (
-        *("/costs/?period=24h", "/costs/?by=user&period=24h", "/costs/?by=model&period=24h", "/sessions/?period=24h"),
+        *("/?period=24h", "/costs/?by=user&period=24h", "/costs/?by=model&period=24h", "/sessions/?period=24h"),
         *("/rejected/", "/keys/", "/views/", "/settings/", "/requests/?period=24h"),
         *(f"/requests/{request_id}/" for request_id in request_ids),
     ):

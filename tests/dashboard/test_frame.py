@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.template.loader import render_to_string
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from dashboard.pages.parts import Frame, Option
 from tests.dashboard.test_components import EVIL, Page
@@ -60,8 +60,19 @@ def test_shortcuts_can_be_turned_off() -> None:
     assert framed().all("html", **{"data-keys": "on"})
     off = framed(keys="off")
     assert off.all("html", **{"data-keys": "off"})
-    assert [element for element in off.all("input", type="checkbox") if "data-keys-switch" in element]
-    assert [element for element in off.all("button") if "data-help" in element], "the way back needs no key"
+    assert [element for element in off.all("a", href="/shortcuts/") if "data-help" in element], (
+        "the way back needs no key"
+    )
+
+
+def test_the_page_of_shortcuts_has_their_switch(member: Client) -> None:
+    def switch() -> dict[str, str | None]:
+        page = Page(member.get("/shortcuts/").content.decode())
+        return next(element for element in page.all("input", type="checkbox") if "data-keys-switch" in element)
+
+    assert "checked" in switch()
+    member.cookies["keys"] = "off"
+    assert "checked" not in switch()
 
 
 def test_organizations_are_offered_only_when_there_are_several() -> None:

@@ -36,6 +36,7 @@ PAGES = {
     "/sessions/conversation/?conversation=c-1": 8,
     "/exports/": 6,
     "/views/": 5,
+    "/shortcuts/": 5,
     "/rejected/": 5,
     "/pricing/": 13,
     "/pricing/?used=yes&q=m": 13,

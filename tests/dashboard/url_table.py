@@ -84,6 +84,7 @@ DASHBOARD = [
     get("sign_in", "200 302 302 302 302 302"),
     post("sign_in", "200 302 302 302 302 302", {"username": "nobody@example.com", "password": "wrong"}),
     post("sign_out", "in in in in in in"),
+    get("shortcuts", "in 200 200 200 200 200"),
     post("theme", "302 302 302 302 302 302", {"theme": "dark"}),
     post("switch_organization", "in 302 302 302 302 404", {"organization": "{organization}"}),
 ]

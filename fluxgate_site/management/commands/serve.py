@@ -96,7 +96,7 @@ def _stop(signal_number: int, frame: FrameType | None) -> None:
 
 def _web_command() -> list[str]:
     return [
-        *(sys.executable, "-m", "granian", "fluxgate_site.asgi:application"),
+        *(sys.executable, "-m", "granian", "--factory", "fluxgate_site.web_worker:application"),
         *("--interface", "asgi", "--http", "1", "--no-ws", "--loop", "uvloop"),
         *("--host", settings.HOST, "--port", str(settings.PORT)),
         *("--workers", str(settings.WORKERS), "--respawn-failed-workers", "--respawn-interval", "0.5"),
