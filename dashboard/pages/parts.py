@@ -20,7 +20,7 @@ class StatCard:
     previous: str = ""
     """The figure of the comparison period, as text."""
     sparkline: str = ""
-    """Points of an SVG polyline in a box of 100 × 24, from `formats.sparkline_points`."""
+    """Points of an SVG polyline in a box of 100 × 24, which cuts off the ends that close its area."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def test_stat_card_is_one_link_that_says_everything() -> None:
     page = component("stat_card", card=card())
     assert page.text == "Spend $12.35 ($12.345) up 13.0% vs $10.93"
     assert page.all("a", href="/requests/")
-    assert page.all("polyline", points="0,22 100,2")
+    assert page.all("polyline", points="-9,30 0,22 100,2 109,30")
     assert page.all("span", **{"class": "delta bad"})
     assert any(use["href"].endswith("icons.svg#up") for use in page.all("use"))
 
