@@ -8,11 +8,11 @@ from tests.real_server import RealServer
 
 DAYS = 90
 USERS_PER_1000_EVENTS = 4
-_USERS = """INSERT INTO tracked_user (organization_id, external_id, name, email, image, created_at, updated_at)
-SELECT o.id, 'user-' || n, 'User ' || n, '', '', now(), now()
+_USERS = """INSERT INTO tracked_user (organization_id, external_id, name, email, image, described_at)
+SELECT o.id, 'user-' || n, 'User ' || n, '', '', now()
 FROM organization o, generate_series(0, %(users)s - 1) n WHERE o.slug = %(slug)s"""
 _REVENUE = """INSERT INTO revenue_change (tracked_user_id, effective_at, monthly_revenue_usd)
-SELECT id, now() - interval '200 days', 5 + id %% 40 FROM tracked_user"""
+SELECT id, now() - interval '200 days', 5 + id % 40 FROM tracked_user"""
 # Multiplicative hashing in place of random(): two runs hold the same events.
 _EVENTS = """INSERT INTO event (id, slot, organization_id, environment, api_key_id, tracked_user_id, received_at,
     status, service_tier, is_streamed, input_tokens, output_tokens, cached_tokens, cache_write_tokens,
@@ -35,7 +35,7 @@ FROM (
     FROM generate_series(1, %(events)s::bigint) n
 ) e, (SELECT id FROM organization WHERE slug = %(slug)s) o,
     (SELECT min(id) AS first FROM tracked_user) u"""
-_COLUMNS = """SELECT event_time(id) AS at, coalesce(tracked_user_id, 0) AS user_id, feature, step, provider, model,
+_COLUMNS = """SELECT event_time(id) AS moment, coalesce(tracked_user_id, 0) AS user_id, feature, step, provider, model,
     status, service_tier, input_tokens, output_tokens, cost_picousd, latency_ms FROM event ORDER BY id"""
 
 
@@ -67,9 +67,11 @@ def to_duckdb(server: RealServer, folder: Path) -> duckdb.DuckDBPyConnection:
         file.writelines(copy)
     found = duckdb.connect(str(folder / "events.duckdb"))
     found.execute("SET TimeZone = 'UTC'")
-    kinds = "{'at': 'TIMESTAMPTZ', 'cost_picousd': 'HUGEINT', 'step': 'VARCHAR'}"
+    kinds = "{'moment': 'TIMESTAMPTZ', 'cost_picousd': 'HUGEINT', 'step': 'VARCHAR'}"
     source = f"read_csv('{lines}', header = true, types = {kinds})"
-    found.execute(f"COPY (SELECT * FROM {source}) TO '{parquet}' (FORMAT parquet)")
+    found.execute(
+        f"COPY (SELECT * REPLACE (moment AT TIME ZONE 'UTC' AS moment) FROM {source}) TO '{parquet}' (FORMAT parquet)"
+    )
     found.execute(f"CREATE VIEW parquet AS SELECT * FROM '{parquet}'")
     found.execute("CREATE TABLE native AS SELECT * FROM parquet")
     lines.unlink()

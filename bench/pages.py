@@ -147,24 +147,24 @@ def _timed(asked: dict[str, Callable[[], object]]) -> dict[str, float]:
 
 def _duckdb_queries() -> dict[str, list[str]]:
     """For each page the statements by which DuckDB finds its figures."""
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     start, before = today - timedelta(days=29), today - timedelta(days=59)
     sums = "count(*), sum(cost_picousd), sum(input_tokens), sum(output_tokens), count(*) FILTER (WHERE status = 1)"
 
     def overview(table: str, where: str = "true") -> list[str]:
-        now = f"FROM {table} WHERE at >= '{start}' AND {where}"
+        now = f"FROM {table} WHERE moment >= '{start}' AND {where}"
         return [
-            f"SELECT date_trunc('day', at), model, provider, {sums} {now} GROUP BY ALL",
-            f"SELECT date_trunc('day', at), {sums} FROM {table} WHERE at >= '{before}' AND at < '{start}' AND {where}"
-            " GROUP BY ALL",
+            f"SELECT date_trunc('day', moment), model, provider, {sums} {now} GROUP BY ALL",
+            f"SELECT date_trunc('day', moment), {sums} FROM {table}"
+            f" WHERE moment >= '{before}' AND moment < '{start}' AND {where} GROUP BY ALL",
             f"SELECT feature, {sums} {now} GROUP BY ALL ORDER BY 3 DESC LIMIT 6",
             f"SELECT user_id, {sums} {now} GROUP BY ALL ORDER BY 3 DESC LIMIT 6",
             f"SELECT quantile_cont(latency_ms, [0.5, 0.95, 0.99]) {now}",
-            f"SELECT * {now} ORDER BY at DESC LIMIT 8",
+            f"SELECT * {now} ORDER BY moment DESC LIMIT 8",
         ]
 
     def users(since: datetime) -> list[str]:
-        return [f"SELECT user_id, {sums} FROM parquet WHERE at >= '{since}' GROUP BY 1 ORDER BY 3 DESC"]
+        return [f"SELECT user_id, {sums} FROM parquet WHERE moment >= '{since}' GROUP BY 1 ORDER BY 3 DESC"]
 
     return {
         "overview": overview("parquet"),
@@ -208,9 +208,9 @@ found = latency.of_period(Organization.objects.get().pk, filters).answer
 print(json.dumps([found.p50, found.p95, found.p99]))
 """
     shown = json.loads(server.command("shell", "-v0", "-c", script))
-    start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=29)
+    start = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None) - timedelta(days=29)
     found = warehouse.execute(
-        f"SELECT quantile_cont(latency_ms, [0.5, 0.95, 0.99]) FROM native WHERE at >= '{start}'"
+        f"SELECT quantile_cont(latency_ms, [0.5, 0.95, 0.99]) FROM native WHERE moment >= '{start}'"
     ).fetchone()
     assert found
     return [abs(one / exact - 1) for one, exact in zip(shown, found[0], strict=True)]
