@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from pricing.catalog import Catalog, current_revision
 from pricing.catalog import load as load_catalog
@@ -52,6 +53,27 @@ REVISIONED_TABLES = (
     "pricing_provider_terms",
     "pricing_tier_policy",
 )
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # untyped
+    """Hands whole files to the worker processes, and what drives a browser or real servers to one process each.
+
+    In place of `--dist loadgroup`, which with pytest 9.2 takes no notice of a test's group: each process then makes
+    its own demo server, and two meet in what only one may use at a time.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        if path.startswith("tests/browser/"):
+            return "browser"
+        if Path(path).parent == Path("tests") or path == "tests/fluxgate_site/test_serve.py":
+            return "server"
+        return path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -61,7 +61,7 @@ def test_stat_card_is_one_link_that_says_everything() -> None:
     assert page.all("a", href="/requests/")
     assert page.all("polyline", points="-9,30 0,22 100,2 109,30")
     assert page.all("span", **{"class": "delta bad"})
-    assert any(use["href"].endswith("icons.svg#up") for use in page.all("use"))
+    assert any((use["href"] or "").endswith("icons.svg#up") for use in page.all("use"))
 
 
 def test_stat_card_without_history_keeps_its_shape() -> None:
