@@ -81,6 +81,7 @@ INSTALLED_APPS = [
     "procrastinate.contrib.django",  # before fluxgate_site, which takes its pages out of the admin
     "fluxgate_site",
     "dashboard",
+    "metering",
     "events",
     "pricing",
     "django_htmx",
@@ -144,7 +145,7 @@ USE_TZ = True
 USE_I18N = False
 
 # Background jobs: where the tasks are. Imported by the worker, and by whoever queues one.
-PROCRASTINATE_IMPORT_PATHS = ["events.jobs", "dashboard.jobs"]
+PROCRASTINATE_IMPORT_PATHS = ["events.jobs", "metering.jobs", "dashboard.jobs"]
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = None
 
 # Static files: ours, htmx from django-htmx, the chart library from plotly; gathered once into the data directory
