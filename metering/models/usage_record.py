@@ -11,9 +11,9 @@ from events.models import Environment
 class UsageRecord(models.Model):
     """A quantity of a meter that a customer used at a time; never changed, never removed.
 
-    There are no foreign keys, as for events. `key_hash` is the idempotency key's: unlike an event's it is kept as long as
-    the record, because what is billed twice is paid twice. `late_for_id` is the finalized invoice whose period was closed
-    when the record came; it is billed by an adjustment on a later one.
+    There are no foreign keys, as for events. `key_hash` is the idempotency key's: unlike an event's it is kept as long
+    as the record, because what is billed twice is paid twice. `late_for_id` is the finalized invoice whose period was
+    closed when the record came; it is billed by an adjustment on a later one.
     """
 
     id = models.UUIDField(primary_key=True)  # a uuidv7 of the time it was received
