@@ -14,7 +14,7 @@ from metering.rating import Line as Explained
 
 
 class Detail(NamedTuple):
-    """How a line comes about: quantity × unit_price_usd = amount_usd, exact. A tier is more than `over`, up to `up_to`."""
+    """Why a line is what it is: quantity × unit_price_usd = amount_usd, exact. A tier: more than `over`, to `up_to`."""
 
     text: str
     quantity: Decimal

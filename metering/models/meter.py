@@ -50,7 +50,7 @@ class Meter(models.Model):
                 condition=(Q(aggregation="UNIQUE_COUNT") & ~Q(unique_key=""))
                 | (~Q(aggregation="UNIQUE_COUNT") & Q(unique_key="")),
                 name="meter_unique_key",
-                violation_error_message="A metadata key belongs to meters that count different values, and only to them.",
+                violation_error_message="A metadata key belongs to meters that count different values, only to them.",
             ),
         )
 

@@ -22,7 +22,7 @@ class RateKind(models.TextChoices):
     VOLUME = "volume", "Volume tiers"
 
 
-def price_field(help_text: str) -> "models.DecimalField[object, object]":
+def price_field(help_text: str) -> "models.DecimalField[Decimal | None, Decimal | None]":
     return models.DecimalField(max_digits=30, decimal_places=12, null=True, blank=True, help_text=help_text)
 
 
