@@ -4,10 +4,12 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.http import HttpRequest
 
-from events.admin_access import ModelForm
+from events.admin_access import ModelForm, Scoped
 from events.models import TrackedUser
 
 NOT_ITS_CUSTOMER = "This customer belongs to another organization."
@@ -25,6 +27,27 @@ class NumberInput(forms.TextInput):
 
 NUMBERS: "dict[type[models.Field[Any, Any]], dict[str, Any]]" = {models.DecimalField: {"widget": NumberInput}}
 """For `formfield_overrides`."""
+
+
+class CustomerSelect(AutocompleteSelect):
+    """A search among the customers, who may be very many. Its name for screen readers is what it shows while empty."""
+
+    def build_attrs(self, base_attrs: Any, extra_attrs: Any = None) -> dict[str, Any]:
+        found: dict[str, Any] = super().build_attrs(base_attrs, extra_attrs)
+        return found | {"data-placeholder": "Search for a customer by id, name or e-mail address"}
+
+
+class OfCustomer(Scoped):
+    """The admin of what belongs to a customer, who is searched for."""
+
+    autocomplete_fields = ("tracked_user",)
+
+    def formfield_for_foreignkey(
+        self, db_field: "models.ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name == "tracked_user":
+            kwargs["widget"] = CustomerSelect(db_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
 class WholeForm(ModelForm):

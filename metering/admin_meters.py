@@ -12,7 +12,7 @@ from django.http import HttpRequest
 
 from events.admin_access import LabelledFormSet, ModelForm, Scoped, ScopedInline
 from events.wire import FieldError
-from metering.admin_forms import NUMBERS, WholeForm
+from metering.admin_forms import NUMBERS, OfCustomer, WholeForm
 from metering.models import Meter, MeterRate, RateKind, RateTier, UsageRecord
 from metering.models.rate import bound
 from metering.rating import InvalidRate
@@ -180,12 +180,11 @@ class TierInline(ScopedInline):
         return self.has_change_permission(request, obj)
 
 
-class MeterRateAdmin(Scoped):
+class MeterRateAdmin(OfCustomer):
     form = RateForm
     organization_path = "meter__organization_id"
     fixed_fields = ("meter", "tracked_user")
     fields = RateForm.Meta.fields
-    autocomplete_fields = ("tracked_user",)
     list_display = ("meter", "customer", "effective_from", "kind", "organization", "created_at")
     list_display_links = ("meter", "effective_from")
     list_filter = (("meter", admin.RelatedOnlyFieldListFilter), "kind")

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from events.admin_access import Access, Scoped, access_of
-from metering.admin_forms import NUMBERS, WholeForm
+from metering.admin_forms import NUMBERS, OfCustomer, WholeForm
 from metering.models import BillingSettings, Credit, Plan, Subscription
 from metering.rating import CENT
 
@@ -56,14 +56,13 @@ class SubscriptionForm(WholeForm):
         return cleaned
 
 
-class SubscriptionAdmin(Scoped):
+class SubscriptionAdmin(OfCustomer):
     """A subscription ends; it is not changed into another one."""
 
     form = SubscriptionForm
     organization_path = "tracked_user__organization_id"
     fixed_fields = ("plan", "tracked_user", "starts_on")
     fields = SubscriptionForm.Meta.fields
-    autocomplete_fields = ("tracked_user",)
     list_display = ("tracked_user", "plan", "starts_on", "ends_on", "organization")
     list_filter = (("plan", admin.RelatedOnlyFieldListFilter),)
     list_select_related = ("tracked_user__organization", "plan")
@@ -86,11 +85,10 @@ class CreditForm(WholeForm):
         return _from(CENT, self.cleaned_data["amount_usd"])
 
 
-class CreditAdmin(Scoped):
+class CreditAdmin(OfCustomer):
     form = CreditForm
     organization_path = "tracked_user__organization_id"
     fixed_fields = ("tracked_user", "granted_at")
-    autocomplete_fields = ("tracked_user",)
     list_display = ("tracked_user", "amount_usd", "note", "granted_at", "expires_at", "organization")
     list_select_related = ("tracked_user__organization",)
     search_fields = ("tracked_user__external_id", "tracked_user__name", "note")
