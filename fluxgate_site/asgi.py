@@ -14,8 +14,10 @@ from fluxgate_site.wsgi import application as django_wsgi
 
 # After the line above: the settings must be there before models are imported.
 from events.http import CLOSE, Disconnected, HttpError, Receive, Scope, Send, answer, answer_error, read_body  # isort: skip
-from events.ingest import IngestApp  # isort: skip
+from events.ingest import Ingest  # isort: skip
+from events.native import NativeApp  # isort: skip
 from events.runtime import Runtime  # isort: skip
+from metering.track import Tracking  # isort: skip
 from fluxgate_site.page_answers import patient_send  # isort: skip
 
 PAGE_THREADS = 6
@@ -28,7 +30,8 @@ class Application:
 
     def __init__(self) -> None:
         self._runtime = Runtime()
-        self._ingest = IngestApp(self._runtime)
+        self._tracking = Tracking(self._runtime)
+        self.native = NativeApp(self._runtime, Ingest(self._runtime).routes() | self._tracking.routes())
         # a2wsgi's own, narrower words for what WSGI is
         self._pages = WSGIMiddleware(django_wsgi, workers=PAGE_THREADS)  # type: ignore[arg-type]
 
@@ -38,7 +41,7 @@ class Application:
         elif scope["type"] == "http":
             path = scope["path"]
             if path.startswith("/api/"):
-                await self._ingest(scope, receive, send)
+                await self.native(scope, receive, send)
             elif path in ("/healthz", "/readyz"):
                 await self._health(scope, send)
             else:
@@ -73,8 +76,10 @@ class Application:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 await self._runtime.start()
+                await self._tracking.start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
+                await self._tracking.stop()
                 await self._runtime.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return

@@ -57,6 +57,7 @@ class InvoiceAdmin(ReadOnly):
     fields = (
         "organization",
         "tracked_user",
+        ("customer_name", "customer_email"),
         "status",
         "number",
         ("period_start", "period_end", "time_zone"),

@@ -1,4 +1,4 @@
-"""Sending webhooks that are due: the work behind metering/jobs.py.
+"""Sending webhooks that are due: the work behind metering/webhook_jobs.py.
 
 A round takes some messages of every endpoint that has any, holds their rows, and sends to all endpoints at the same
 time, to each in order. Two workers never send one message at once: a row that is held is passed over. A worker that

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from django.db import transaction
 
-from metering.jobs import defer_send_webhooks
 from metering.models import WebhookDelivery, WebhookEndpoint
+from metering.webhook_jobs import defer_send_webhooks
 
 EVENT_TYPES: Final = ("invoice.created", "invoice.finalized", "invoice.voided", "credit_note.created")
 

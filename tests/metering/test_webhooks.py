@@ -22,7 +22,8 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from events.models import Organization
 from events.runtime import database_conninfo
-from metering import jobs, webhook_sending, webhook_signature, webhooks
+from metering import webhook_jobs as jobs
+from metering import webhook_sending, webhook_signature, webhooks
 from metering.models import WebhookDelivery, WebhookEndpoint
 from tests.factories import OrganizationFactory
 
