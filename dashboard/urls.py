@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 
 from dashboard.sign_in import SignIn, SignOut
-from dashboard.views import exports, keys, preferences, prices, saved_views, sessions, settings, usage
+from dashboard.views import exports, keys, metering, preferences, prices, saved_views, sessions, settings, usage
 
 
 class ModelKey:
@@ -35,6 +35,7 @@ urlpatterns = [
     path("sessions/", sessions.sessions, name="sessions"),
     path("sessions/session/", sessions.session, name="session"),
     path("sessions/conversation/", sessions.conversation, name="conversation"),
+    path("usage/", metering.usage, name="usage"),
     path("exports/", exports.exports, name="exports"),
     path("exports/<int:export_id>/stop", exports.stop, name="export_stop"),
     path("exports/<int:export_id>/remove", exports.remove, name="export_remove"),
