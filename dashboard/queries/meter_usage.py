@@ -125,7 +125,7 @@ FROM (
 ) c LEFT JOIN tracked_user u ON u.id = c.tracked_user_id
 ORDER BY c.quantity DESC, c.tracked_user_id LIMIT %s OFFSET %s"""  # noqa: S608
     rows = fetch(statement, (*wanted.params, limit, offset))
-    return [CustomerUse(pk, *who, Decimal(quantity), count, at) for pk, *who, quantity, count, at in rows]
+    return [CustomerUse(pk, external, name, Decimal(used), *more) for pk, external, name, used, *more in rows]
 
 
 def by_bucket(scope: Scope, edges: Sequence[datetime]) -> dict[int, Decimal]:
