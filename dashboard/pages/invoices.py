@@ -45,6 +45,7 @@ class InvoiceRow:
     """'' where nothing was credited."""
     due: str
     requests_href: str
+    unpriced_href: str
     margin: Margin
 
 
@@ -112,7 +113,7 @@ def _row(one: ListedInvoice, drafts: Mapping[int, Drafted], served: ServingCost,
         (one.subtotal_usd, one.total_usd) if drafted is None else (drafted.subtotal_usd, drafted.total_usd)
     )
     is_void, own_zone = one.status == InvoiceStatus.VOID, ZoneInfo(one.time_zone)
-    last = one.end - timedelta(microseconds=1)
+    last, period = one.end - timedelta(microseconds=1), (one.external_id, one.start, one.end, zone)
     return InvoiceRow(
         name=one.number or "Draft",
         href=reverse("dashboard:invoice", args=[one.id]),
@@ -126,7 +127,8 @@ def _row(one: ListedInvoice, drafts: Mapping[int, Drafted], served: ServingCost,
         total=usd(total),
         credited=usd(one.credited_usd) if one.credited_usd else "",
         due=usd(Decimal(0) if is_void else total - one.credited_usd),
-        requests_href=behind_href("requests", one.external_id, one.start, one.end, zone),
+        requests_href=behind_href("requests", *period),
+        unpriced_href=behind_href("requests", *period, priced="no"),
         margin=margin(served, subtotal - one.credited_usd, is_void=is_void),
     )
 
