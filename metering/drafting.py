@@ -37,13 +37,54 @@ class Drafted:
     unrated: tuple[str, ...]
 
 
-def draft(invoice: Invoice, now: datetime, *, lock_credits: bool = False) -> Drafted:
-    """What the draft comes to now. `lock_credits` holds the customer's credits until the transaction's end."""
+@dataclass(frozen=True)
+class Known:
+    """What drafts of one organization have in common, and their usage: read once for all of them."""
+
+    book: RateBook
+    meters: dict[int, Meter]
+    used: dict[tuple[int, Span], list[Used]]
+    """By customer and period."""
+    billed: dict[tuple[int, int, datetime], Decimal]
+    """What finalized invoices have charged for the same periods, by customer, meter and the period's start."""
+
+
+def know(organization_id: int, invoices: Sequence[Invoice]) -> Known:
+    """All that the drafts need of rates, usage and earlier charges: a statement more for each different period."""
+    customers: dict[Span, list[int]] = {}
+    for invoice in invoices:
+        customers.setdefault(_span(invoice), []).append(invoice.tracked_user_id)
+    used: dict[tuple[int, Span], list[Used]] = {}
+    for span, ids in customers.items():
+        for use in quantities.by_customer(organization_id, [span], customer_ids=ids):
+            used.setdefault((use.customer_id, span), []).append(use)
+    return Known(
+        book=rate_book.load(organization_id),
+        meters={meter.pk: meter for meter in Meter.objects.filter(organization_id=organization_id)},
+        used=used,
+        billed=_all_billed(invoices),
+    )
+
+
+def _all_billed(invoices: Sequence[Invoice]) -> dict[tuple[int, int, datetime], Decimal]:
+    lines = InvoiceLine.objects.filter(
+        invoice__tracked_user_id__in={invoice.tracked_user_id for invoice in invoices},
+        invoice__status=InvoiceStatus.FINALIZED,
+        meter_id__isnull=False,
+        period_start__in={invoice.period_start for invoice in invoices},
+    ).order_by()
+    sums = lines.values_list("invoice__tracked_user_id", "meter_id", "period_start").annotate(Sum("amount_usd"))
+    return {(customer_id, meter_id or 0, start): amount for customer_id, meter_id, start, amount in sums}
+
+
+def draft(invoice: Invoice, now: datetime, *, lock_credits: bool = False, known: Known | None = None) -> Drafted:
+    """What the draft comes to now. `lock_credits` holds the customer's credits until the transaction's end; `known` is
+    what `know` has read for this draft and others."""
     zone = ZoneInfo(invoice.time_zone)
-    book = rate_book.load(invoice.organization_id)
-    meters = {meter.pk: meter for meter in Meter.objects.filter(organization_id=invoice.organization_id)}
+    known = known or know(invoice.organization_id, [invoice])
+    book, meters = known.book, known.meters
     charges = [
-        *_usage_lines(invoice, zone, book, meters),
+        *_usage_lines(invoice, zone, known),
         *_fee_lines(invoice, zone),
         *_adjustments(invoice, book, meters),
     ]
@@ -55,17 +96,17 @@ def draft(invoice: Invoice, now: datetime, *, lock_credits: bool = False) -> Dra
     return Drafted((*lines, *credits_used), rounded.total_usd, total, rounded.difference_usd, unrated)
 
 
-def _usage_lines(invoice: Invoice, zone: ZoneInfo, book: RateBook, meters: dict[int, Meter]) -> Iterator[DocumentLine]:
+def _usage_lines(invoice: Invoice, zone: ZoneInfo, known: Known) -> Iterator[DocumentLine]:
+    book, meters = known.book, known.meters
     month = month_of(invoice.period_start, invoice.period_end, zone)
-    used = _used(invoice, [Span(invoice.period_start, invoice.period_end)])
-    charged = {use.meter_id: use for use in used}
+    charged = {use.meter_id: use for use in known.used.get((invoice.tracked_user_id, _span(invoice)), ())}
     for meter_id in book.own_meters(invoice.tracked_user_id, month) - charged.keys():
         charged[meter_id] = Used(0, invoice.tracked_user_id, meter_id, Decimal(0), 0)
     for use in sorted(charged.values(), key=lambda use: (meters[use.meter_id].name, use.meter_id)):
         rate = book.rate_for(use.meter_id, invoice.tracked_user_id, month)
         line = _usage_line(use, meters[use.meter_id], rate, invoice)
         yield line
-        if before := _billed(invoice, use.meter_id, invoice.period_start):
+        if before := known.billed.get((invoice.tracked_user_id, use.meter_id, invoice.period_start)):
             # The period was closed before, adjusted on a later invoice, and opened again.
             yield replace(
                 line, kind=LineKind.ADJUSTMENT, text=f"{line.text}, charged already", exact_usd=-before, details=()
@@ -128,7 +169,7 @@ def _adjustments(invoice: Invoice, book: RateBook, meters: dict[int, Meter]) -> 
         concerned.setdefault(late_for_id or 0, set()).add(meter_id)
     closed = Invoice.objects.filter(pk__in=concerned, status=InvoiceStatus.FINALIZED).order_by("period_start")
     for one in closed:
-        used = {use.meter_id: use for use in _used(one, [Span(one.period_start, one.period_end)])}
+        used = {use.meter_id: use for use in _used(one)}
         for meter_id in sorted(concerned[one.pk], key=lambda pk: meters[pk].name):
             line = _usage_line(used[meter_id], meters[meter_id], _rate_of(one, meter_id, book), one)
             difference = round_lines([line.exact_usd]).total_usd - _billed(one, meter_id, one.period_start)
@@ -201,8 +242,12 @@ def _credits(customer_id: int, now: datetime, *, lock: bool) -> Sequence[tuple[C
     return [(credit, credit.amount_usd + credit.used) for credit in found if credit.amount_usd + credit.used > 0]  # type: ignore[attr-defined]
 
 
-def _used(invoice: Invoice, spans: Sequence[Span]) -> list[Used]:
-    return quantities.by_customer(invoice.organization_id, spans, customer_ids=[invoice.tracked_user_id])
+def _used(invoice: Invoice) -> list[Used]:
+    return quantities.by_customer(invoice.organization_id, [_span(invoice)], customer_ids=[invoice.tracked_user_id])
+
+
+def _span(invoice: Invoice) -> Span:
+    return Span(invoice.period_start, invoice.period_end)
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

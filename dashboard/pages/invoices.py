@@ -71,7 +71,7 @@ class Invoices:
 
 
 def build(visit: Visit, search: InvoiceSearch, form: DraftForm | None) -> Invoices:
-    """Read one page of the list in one snapshot. Each draft is drawn up by itself; the rest takes four statements."""
+    """Read one page of the list in one snapshot. Of each draft fees, late usage and credits are read by themselves."""
     path = reverse("dashboard:invoices")
     with snapshot():
         found = invoices.newest(visit.organization_id, search, PAGE_SIZE + 1)
@@ -104,7 +104,11 @@ def build(visit: Visit, search: InvoiceSearch, form: DraftForm | None) -> Invoic
 
 def _drafts(visit: Visit, shown: Sequence[ListedInvoice]) -> dict[int, Drafted]:
     ids = [one.id for one in shown if one.status == InvoiceStatus.DRAFT]
-    return {one.pk: drafting.draft(one, visit.now) for one in Invoice.objects.filter(pk__in=ids)}
+    if not ids:
+        return {}
+    found = list(Invoice.objects.filter(pk__in=ids))
+    known = drafting.know(visit.organization_id, found)
+    return {one.pk: drafting.draft(one, visit.now, known=known) for one in found}
 
 
 def _row(one: ListedInvoice, drafts: Mapping[int, Drafted], served: ServingCost, zone: ZoneInfo) -> InvoiceRow:
