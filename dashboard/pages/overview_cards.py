@@ -56,6 +56,11 @@ def _revenue(figures: Figures, filters: Filters) -> StatCard:
     now, before = figures.revenue_total, figures.previous.revenue_picousd if figures.previous else None
     change, course = delta(now, before, better="up"), figures.revenue.by_bucket
     title = f"{money_exact(now)}: what users pay per month, prorated by the second up to now"
+    if used := figures.metered_total:
+        title = (
+            f"{money_exact(now)}: {money(now - used)} of what users pay per month, prorated by the second up to now,"
+            f" and {money(used)} for metered usage"
+        )
     return _card(figures, "Revenue", money(now), requests_href(filters), change, money(before), course, title)
 
 

@@ -31,6 +31,8 @@ class Panel:
     rows: Sequence[BarRow]
     href: str = ""
     action: str = ""
+    sub: str = "spend · share"
+    """What the two figures of a row are."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def lay_out(
     around: Around,
     cards: Sequence[StatCard],
     panel: Panel,
+    metered: Panel | None = None,
     detail: str = "",
     amounts: Sequence[Amount] | None = None,
     foot_note: str = "",
@@ -123,7 +126,7 @@ def lay_out(
         clear_href=filters.href(path, **(dict.fromkeys(filters.conditions) | {word: value})),
         cards=cards,
         charts=(spend, earned) if earned else (spend,),
-        panels=(panel, models),
+        panels=(panel, models, metered) if metered else (panel, models),
         latest=request_rows(around.latest, filters),
         requests_href=requests_href(filters),
         latency=latency_table(around.latency),
