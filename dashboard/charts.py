@@ -83,6 +83,21 @@ def revenue_and_spend(
     return {"data": traces, "layout": _layout(bucket_ms < 86_400_000, max([*revenue, *spend], default=0))}
 
 
+def quantity_by_bucket(
+    buckets: Sequence[str], bucket_ms: int, name: str, quantities: Sequence[Decimal], hourly: bool
+) -> dict[str, Any]:
+    """Bars of one quantity, which is no money."""
+    bars = {
+        "type": "bar",
+        "name": _text(name),
+        "meta": {"c": SPEND_COLOR},
+        **_x(buckets, bucket_ms),
+        "y": [_six_digits(value) for value in quantities],
+        "hovertemplate": "%{y:,~r}",
+    }
+    return {"data": [bars], "layout": _time_layout(hourly) | {"yaxis": dict(_PLAIN_AXIS)}}
+
+
 def _line(name: str, color: int, axis: dict[str, Any], values: Sequence[int], **style: Any) -> dict[str, Any]:
     line = {"width": 2, **style}
     return {"type": "scatter", "mode": "lines", "name": name, "meta": {"c": color}, "line": line, **axis, **_y(values)}
@@ -99,8 +114,13 @@ def _y(values_picousd: Sequence[int]) -> dict[str, Any]:
 
 
 def _drawn(picousd: int) -> float:
-    """USD with six significant digits. A float, because it is only ever drawn."""
-    rounded = float(f"{Decimal(picousd).scaleb(-12):.6g}")
+    """USD with six significant digits."""
+    return _six_digits(Decimal(picousd).scaleb(-12))
+
+
+def _six_digits(value: Decimal) -> float:
+    """A float, because it is only ever drawn."""
+    rounded = float(f"{value:.6g}")
     return int(rounded) if rounded.is_integer() else rounded
 
 
@@ -109,17 +129,19 @@ def _text(name: str) -> str:
     return escape(name, quote=False)
 
 
+_PLAIN_AXIS: dict[str, Any] = {"exponentformat": "none", "separatethousands": True, "rangemode": "tozero"}
+
+
 def _layout(hourly: bool, highest_picousd: int) -> dict[str, Any]:
+    # Steps of this range have at most two decimals: all of them are shown, so that $0.50 stands below $1.00.
+    cents = {"tickformat": ",.2f"} if USD // 10 <= highest_picousd < 10 * USD else {}
+    return _time_layout(hourly) | {"yaxis": {"tickprefix": "$"} | _PLAIN_AXIS | cents}
+
+
+def _time_layout(hourly: bool) -> dict[str, Any]:
     time = (
         {"tickformat": "%H:%M\n%-d %b", "hoverformat": "%-d %b, %H:%M"}
         if hourly
         else {"tickformat": "%-d %b", "hoverformat": "%a %-d %b %Y"}
     )
-    # Steps of this range have at most two decimals: all of them are shown, so that $0.50 stands below $1.00.
-    cents = {"tickformat": ",.2f"} if USD // 10 <= highest_picousd < 10 * USD else {}
-    return {
-        "meta": {"bucket": "hour" if hourly else "day"},
-        "xaxis": {"type": "date", **time},
-        "yaxis": {"tickprefix": "$", "exponentformat": "none", "separatethousands": True, "rangemode": "tozero"}
-        | cents,
-    }
+    return {"meta": {"bucket": "hour" if hourly else "day"}, "xaxis": {"type": "date", **time}}

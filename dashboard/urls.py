@@ -3,7 +3,17 @@
 from django.urls import path, register_converter
 
 from dashboard.sign_in import SignIn, SignOut
-from dashboard.views import customers, exports, keys, preferences, prices, saved_views, sessions, settings, usage
+from dashboard.views import (
+    exports,
+    keys,
+    metering,
+    preferences,
+    prices,
+    saved_views,
+    sessions,
+    settings,
+    usage,
+)
 
 
 class ModelKey:
@@ -31,11 +41,12 @@ urlpatterns = [
     path("costs/export.csv", exports.costs_csv, name="costs_csv"),
     # Ids and names are any text of the organization's: slashes, dots and spaces survive in a query, not in a path.
     path("costs/user/", usage.user, name="user"),
-    path("customers/", customers.customers, name="customers"),
     path("costs/feature/", usage.feature, name="feature"),
     path("sessions/", sessions.sessions, name="sessions"),
     path("sessions/session/", sessions.session, name="session"),
     path("sessions/conversation/", sessions.conversation, name="conversation"),
+    path("usage/", metering.usage, name="usage"),
+    path("customers/", metering.customers, name="customers"),
     path("exports/", exports.exports, name="exports"),
     path("exports/<int:export_id>/stop", exports.stop, name="export_stop"),
     path("exports/<int:export_id>/remove", exports.remove, name="export_remove"),

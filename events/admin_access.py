@@ -54,6 +54,10 @@ class Access:
     def organizations(self) -> QuerySet[Organization]:
         return Organization.objects.all() if self.everything else Organization.objects.filter(pk__in=self.roles)
 
+    def among(self, found: QuerySet[Any], path: str = "organization_id") -> QuerySet[Any]:
+        """Those of the objects that belong to such an organization; `path` leads from them to its id."""
+        return found if self.everything else found.filter(**{f"{path}__in": list(self.roles)})
+
     def people(self) -> QuerySet[User]:
         """Members of any of these organizations, whatever their role."""
         if self.everything:
@@ -117,7 +121,7 @@ def open_admin_to(person: User) -> None:
 class Scoped(ModelAdmin):
     """Shows and edits what belongs to organizations that the person manages. Nothing is deleted, nothing moves."""
 
-    actions = None
+    actions: Any = None
     organization_path = "organization_id"
     fixed_fields: tuple[str, ...] = ("organization",)
     """Written when an object is added and never again."""
@@ -126,8 +130,7 @@ class Scoped(ModelAdmin):
         return int(obj.organization_id)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        found, access = super().get_queryset(request), access_of(request)
-        return found if access.everything else found.filter(**{f"{self.organization_path}__in": list(access.roles)})
+        return access_of(request).among(super().get_queryset(request), self.organization_path)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return access_of(request).manages(None)
@@ -202,6 +205,8 @@ def _limited_choices(db_field: "ForeignKey[Any, Any]", request: HttpRequest) -> 
         return {"queryset": access_of(request).organizations()}
     if db_field.related_model is User:
         return {"queryset": access_of(request).people()}
+    if any(field.name == "organization" for field in db_field.related_model._meta.fields):
+        return {"queryset": access_of(request).among(db_field.related_model._default_manager.all())}
     return {}
 
 

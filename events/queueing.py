@@ -1,5 +1,6 @@
 """Queueing a task once: with the caller's rows or not at all, and never so early that its run could miss them."""
 
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -14,18 +15,21 @@ _in_callers_transaction = JobManager(DjangoConnector())
 """Queues through Django's connection. In the worker the app itself has another one, which commits on its own."""
 
 
-def defer_once(task: Task[Any, Any, Any]) -> None:
-    """Queue a task with a queueing lock as part of the caller's transaction, or at once if there is none."""
+def defer_once(task: Task[Any, Any, Any], at: datetime | None = None) -> None:
+    """Queue a task with a queueing lock as part of the caller's transaction, or at once if there is none.
+
+    It runs at the time `at` or soon; when it is queued already, at the time at which it was to run anyway.
+    """
     with transaction.atomic():
-        while not (_queued(task) or _holds_queued(task)):
+        while not (_queued(task, at) or _holds_queued(task)):
             pass
 
 
-def _queued(task: Task[Any, Any, Any]) -> bool:
+def _queued(task: Task[Any, Any, Any], at: datetime | None) -> bool:
     try:
         # A savepoint: the caller's transaction must survive the violated constraint.
         with transaction.atomic():
-            JobDeferrer(_in_callers_transaction, task.configure().job).defer()
+            JobDeferrer(_in_callers_transaction, task.configure(schedule_at=at).job).defer()
     except AlreadyEnqueued:
         return False
     return True

@@ -145,7 +145,7 @@ USE_TZ = True
 USE_I18N = False
 
 # Background jobs: where the tasks are. Imported by the worker, and by whoever queues one.
-PROCRASTINATE_IMPORT_PATHS = ["events.jobs", "metering.jobs", "dashboard.jobs"]
+PROCRASTINATE_IMPORT_PATHS = ["events.jobs", "metering.jobs", "metering.webhook_jobs", "dashboard.jobs"]
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = None
 
 # Static files: ours, htmx from django-htmx, the chart library from plotly; gathered once into the data directory

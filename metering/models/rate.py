@@ -1,5 +1,6 @@
 """What a meter costs from a day on, for everybody or for one customer. `metering/rating.py` says what rates mean."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from django.db import models
@@ -80,9 +81,18 @@ class MeterRate(models.Model):
     @property
     def rate(self) -> Rate:
         """As `metering.rating` reads it. Raises InvalidRate. Reads the tiers, prefetched or not."""
-        return Rate(self._model(), self.allowance, self.minimum_usd)
+        return self.with_tiers(self.tiers.all() if self.has_tiers else ())
 
-    def _model(self) -> Model:
+    @property
+    def has_tiers(self) -> bool:
+        """Whether its kind has tiers."""
+        return self.kind in (RateKind.GRADUATED, RateKind.VOLUME)
+
+    def with_tiers(self, tiers: "Iterable[RateTier]") -> Rate:
+        """The rate with these tiers, in any order, saved or not. Raises InvalidRate."""
+        return Rate(self._model(tiers), self.allowance, self.minimum_usd)
+
+    def _model(self, tiers: "Iterable[RateTier]") -> Model:
         match RateKind(self.kind):
             case RateKind.FLAT:
                 return FlatFee(self._given("fee_usd"))
@@ -91,19 +101,15 @@ class MeterRate(models.Model):
             case RateKind.PACKAGE:
                 return Package(self._given("package_size"), self._given("package_price_usd"))
             case RateKind.GRADUATED:
-                return Graduated(self._tiers())
+                return Graduated(_in_order(tiers))
             case RateKind.VOLUME:
-                return Volume(self._tiers())
+                return Volume(_in_order(tiers))
 
     def _given(self, field: str) -> Decimal:
         value: Decimal | None = getattr(self, field)
         if value is None:
             raise InvalidRate([FieldError(field, f"is required for {self.get_kind_display().lower()}")])
         return value
-
-    def _tiers(self) -> tuple[Tier, ...]:
-        tiers = sorted(self.tiers.all(), key=lambda tier: (tier.up_to is None, tier.up_to))
-        return tuple(Tier(tier.up_to, tier.unit_price_usd, tier.flat_fee_usd) for tier in tiers)
 
 
 class RateTier(models.Model):
@@ -129,3 +135,12 @@ class RateTier(models.Model):
 
     def __str__(self) -> str:
         return "no end" if self.up_to is None else f"up to {self.up_to.normalize():f}"
+
+
+def _in_order(tiers: Iterable[RateTier]) -> tuple[Tier, ...]:
+    return tuple(Tier(tier.up_to, tier.unit_price_usd, tier.flat_fee_usd) for tier in sorted(tiers, key=bound))
+
+
+def bound(tier: RateTier) -> tuple[bool, Decimal]:
+    """What tiers are in the order of: the one without an end comes last."""
+    return (tier.up_to is None, tier.up_to or Decimal(0))

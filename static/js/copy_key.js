@@ -1,8 +1,8 @@
-// The Copy button of the page that shows a new API key once.
+// The Copy button of the pages that show a new API key or a new secret once.
 "use strict";
 
 (() => {
-  const field = document.getElementById("api-key");
+  const field = document.getElementById("shown-once");
   const button = document.getElementById("copy-key");
   const said = document.getElementById("copy-said");
 
@@ -13,7 +13,7 @@
     } catch {
       // Without HTTPS browsers offer no clipboard object, only this.
       if (!document.execCommand("copy")) {
-        said.textContent = "The browser does not allow copying: the key is selected, press Ctrl+C or ⌘C.";
+        said.textContent = "The browser does not allow copying: it is selected, press Ctrl+C or ⌘C.";
         return;
       }
     }

@@ -55,6 +55,18 @@ ADMIN_PAGES = [
     "/admin/events/organization/",
     "/admin/events/trackeduser/",
     "/admin/events/user/",
+    "/admin/metering/meter/",
+    "/admin/metering/meter/add/",
+    "/admin/metering/meterrate/",
+    "/admin/metering/meterrate/add/",
+    "/admin/metering/plan/",
+    "/admin/metering/subscription/add/",
+    "/admin/metering/credit/add/",
+    "/admin/metering/billingsettings/add/",
+    "/admin/metering/invoice/",
+    "/admin/metering/usagerecord/",
+    "/admin/metering/webhookendpoint/add/",
+    "/admin/metering/webhookdelivery/",
 ]
 WIDTHS = (320, 360, 768, 1440)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
