@@ -15,8 +15,8 @@ from django.http.response import HttpResponseBase
 from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from dashboard import sign_in_throttle
 from dashboard.access import MemberRequest, member_required
+from events import sign_in_throttle
 from events.ingest import IngestApp
 from events.models import Membership, Organization, Role
 from events.models.event import public_id
