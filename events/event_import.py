@@ -32,7 +32,7 @@ from events.runtime import database_conninfo
 from events.schema import NEWEST_MS, IncomingEvent, InvalidEvent, MalformedBody, parse_event, time_ms
 from events.tracked_users import KnownUsers
 from events.wire import FieldError
-from events.writer import Writer
+from events.writer import event_writer
 from pricing import catalog as price_catalog
 from pricing import provider_usage
 from pricing.catalog import Catalog
@@ -127,7 +127,7 @@ class _Import:
 
     def __post_init__(self) -> None:
         self.catalog = price_catalog.current()
-        self.writer = Writer(database_conninfo(), KnownUsers(), Deadlines(), self._newest_catalog)
+        self.writer = event_writer(database_conninfo(), KnownUsers(), Deadlines(), self._newest_catalog)
         self.keys: dict[Environment, KeyRecord] = {}
         self.months: set[str] = set()
         self.equal: OrderedDict[bytes, int] = OrderedDict()

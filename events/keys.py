@@ -4,26 +4,22 @@ A key is `org_live_` or `org_test_`, 32 base62 characters from `secrets`, and 6 
 that stands before them: garbage is refused without asking the database. Stored is the SHA-256 only.
 """
 
-import asyncio
 import hashlib
 import secrets
 import string
 import time
 import zlib
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from events.fresh_cache import FreshCache
+
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 PREFIXES = ("org_live_", "org_test_")
 LENGTH = 9 + 32 + 6
 SHOWN_CHARACTERS = 15
-
-CACHE_SECONDS = 4.0
-"""Below the 5 seconds after which a revoked key must be refused everywhere."""
-CACHE_SIZE = 10_000
 
 
 def generate(environment: str) -> str:
@@ -74,45 +70,19 @@ class KeyRecord:
 
 
 class KeyRing:
-    """An in-process cache in front of the database, bounded in size and in age; unknown keys are remembered too."""
+    """The records of keys that programs show, from a cache in front of the database."""
 
     def __init__(
         self,
         load: Callable[[bytes], Awaitable[KeyRecord | None]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._load = load
-        self._clock = clock
-        self._known: OrderedDict[bytes, tuple[float, KeyRecord | None]] = OrderedDict()
-        self._loading: dict[bytes, asyncio.Task[KeyRecord | None]] = {}
+        self._records = FreshCache(load, clock)
 
     def known(self, key: str) -> KeyRecord | None:
         """The record if it is in the cache and fresh, without waiting; None when `find` must be asked."""
-        found = self._fresh(digest(key))
-        return found[1] if found else None
+        return self._records.known(digest(key))
 
     async def find(self, key: str) -> KeyRecord | None:
         """The record of a well-formed key, at most CACHE_SECONDS old; None for a key that does not exist."""
-        sha256 = digest(key)
-        found = self._fresh(sha256)
-        if found is not None:
-            return found[1]
-        task = self._loading.get(sha256)
-        if task is None:
-            task = asyncio.ensure_future(self._refresh(sha256))
-            self._loading[sha256] = task
-            task.add_done_callback(lambda _: self._loading.pop(sha256, None))
-        return await asyncio.shield(task)
-
-    def _fresh(self, sha256: bytes) -> tuple[float, KeyRecord | None] | None:
-        found = self._known.get(sha256)
-        return found if found is not None and self._clock() - found[0] < CACHE_SECONDS else None
-
-    async def _refresh(self, sha256: bytes) -> KeyRecord | None:
-        asked_at = self._clock()
-        record = await self._load(sha256)
-        self._known[sha256] = (asked_at, record)
-        self._known.move_to_end(sha256)
-        while len(self._known) > CACHE_SIZE:
-            self._known.popitem(last=False)
-        return record
+        return await self._records.find(digest(key))

@@ -18,7 +18,7 @@ from events.deadlines import Deadlines
 from events.keys import KeyRecord, KeyRing
 from events.rejections import RejectionLog
 from events.tracked_users import KnownUsers
-from events.writer import Writer
+from events.writer import event_writer
 from pricing import catalog as price_catalog
 from pricing.catalog import Catalog
 
@@ -50,7 +50,7 @@ class Runtime:
         self.deadlines = Deadlines()
         self.keys = KeyRing(self._load_key)
         self.rejections = RejectionLog()
-        self.writer = Writer(conninfo, KnownUsers(), self.deadlines, self._newest_catalog)
+        self.writer = event_writer(conninfo, KnownUsers(), self.deadlines, self._newest_catalog)
         self.catalog: Catalog | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._writing: asyncio.Task[None] | None = None

@@ -46,7 +46,7 @@ async def store(connection: AsyncConnection[Any], rows: Sequence["Row"], known: 
         return {}
     # Sorted, so that two processes that name the same users wait for each other in the same order.
     unknown = [key for key in sorted(named) if known.get(key) is None]
-    learned = await _ids(connection, {key: named[key] for key in unknown}) if unknown else {}
+    learned = await ensure(connection, {key: _at(_in_order(named[key])[0]) for key in unknown})
     ids = {key: learned.get(key) or known.get(key) for key in named}
     for key, rows_of_user in named.items():
         for row in rows_of_user:
@@ -60,18 +60,20 @@ async def store(connection: AsyncConnection[Any], rows: Sequence["Row"], known: 
     return learned
 
 
-async def _ids(connection: AsyncConnection[Any], named: Mapping[UserKey, Sequence["Row"]]) -> dict[UserKey, int]:
-    first_seen = [_at(_in_order(rows)[0]) for rows in named.values()]
-    keys = [[key[0] for key in named], [key[1] for key in named]]
+async def ensure(connection: AsyncConnection[Any], first_seen: Mapping[UserKey, datetime]) -> dict[UserKey, int]:
+    """The ids of the users, made where they are not there, in the caller's transaction. Give them sorted."""
+    if not first_seen:
+        return {}
+    keys = [[key[0] for key in first_seen], [key[1] for key in first_seen]]
     cursor = await connection.execute(
         """INSERT INTO tracked_user (organization_id, external_id, name, email, image, created_at)
 SELECT organization_id, external_id, '', '', '', created_at
 FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[]) AS n (organization_id, external_id, created_at)
 ON CONFLICT (organization_id, external_id) DO NOTHING RETURNING organization_id, external_id, id""",
-        [*keys, first_seen],
+        [*keys, list(first_seen.values())],
     )
     found = {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
-    if len(found) < len(named):
+    if len(found) < len(first_seen):
         cursor = await connection.execute(
             """SELECT organization_id, external_id, id FROM tracked_user
 WHERE (organization_id, external_id) IN (SELECT * FROM unnest(%s::bigint[], %s::text[]))""",

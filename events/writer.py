@@ -1,17 +1,13 @@
-"""The group-commit writer: the only place that writes events.
+"""How events are written, the only place that does: group commit (`events/group_commit.py`) with this store.
 
-Requests that wait at the same moment share one transaction: idempotency keys, tracked users, COPY event, COPY
-usage_delta, commit. Only then are they answered. Raw SQL: the ORM has no COPY, and its upserts cannot say which rows
-were new.
+One transaction holds the idempotency keys, the tracked users, COPY event and COPY usage_delta. Raw SQL: the ORM has no
+COPY, and its upserts cannot say which rows were new.
 """
 
-import asyncio
-import logging
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -21,196 +17,54 @@ from psycopg import AsyncConnection
 
 from events import copy_rows, tracked_users
 from events.deadlines import Deadlines
+from events.group_commit import GroupCommit
 from events.rows import Row, give_ids
 from pricing.catalog import Catalog
 from pricing.publishing import FENCE_LOCK
-
-logger = logging.getLogger("fluxgate.writer")
-
-MAX_BATCH_ROWS = 500
-MAX_WAITING_ROWS = 20_000
-WINDOW_SECONDS = 0.003
-GIVE_UP_SECONDS = 4.0
-"""The published SDK aborts after 5 seconds: by then it must have an answer."""
-
-
-GRACE_SECONDS = 0.3
-"""Time for a commit that has begun to be told as what it is."""
-RETRIED = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, OSError)
-"""Errors of the connection or of the moment, not of the rows."""
-
-
-class Unavailable(Exception):
-    """The database could not take the rows in time; nothing was answered, so the caller may send again."""
-
-
-@dataclass(slots=True)
-class _Submission:
-    rows: list[Row]
-    deadline: float
-    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
 
 CurrentCatalog = Callable[[], Awaitable[Catalog]]
 """Answers with the newest published catalog."""
 
 
-class Writer:
-    """One per process. `submit` from any task; `run` is the task that commits."""
+def event_writer(
+    conninfo: str, users: tracked_users.KnownUsers, deadlines: Deadlines, newest_catalog: CurrentCatalog
+) -> GroupCommit[Row]:
+    """A writer of events."""
+    return GroupCommit(conninfo, EventStore(users, newest_catalog), deadlines)
 
-    def __init__(
-        self, conninfo: str, users: tracked_users.KnownUsers, deadlines: Deadlines, newest_catalog: CurrentCatalog
-    ) -> None:
-        self._conninfo = conninfo
-        self._deadlines = deadlines
-        self._newest_catalog = newest_catalog
+
+class EventStore:
+    """How events are written, by one process."""
+
+    noun = "an event"
+
+    def __init__(self, users: tracked_users.KnownUsers, newest_catalog: CurrentCatalog) -> None:
         self._users = users
-        self._connection: AsyncConnection[Any] | None = None
-        self._waiting: deque[_Submission] = deque()
-        self._waiting_rows = 0
-        self._in_doubt = False  # whether a transaction was begun whose end is not known
-        self._wake = asyncio.Event()
-        self._stopping = False
+        self._newest_catalog = newest_catalog
 
-    async def submit(self, rows: list[Row]) -> None:
-        """Return once the rows are durably committed, their answers filled in.
+    def give_ids(self, rows: Sequence[Row]) -> None:
+        """Ids of the events' own times, all with the same slot."""
+        give_ids(rows)
 
-        Raises Unavailable when the database cannot take them within GIVE_UP_SECONDS, or when too many wait already.
-        """
-        if self._waiting_rows + len(rows) > MAX_WAITING_ROWS or self._stopping:
-            raise Unavailable
-        loop = asyncio.get_running_loop()
-        submission = _Submission(rows, loop.time() + GIVE_UP_SECONDS)
-        self._waiting.append(submission)
-        self._waiting_rows += len(rows)
-        self._wake.set()
-        # Whoever disconnects after sending its body is stored all the same: the rows are the writer's by now.
-        try:
-            with self._deadlines.within(GIVE_UP_SECONDS + GRACE_SECONDS):
-                await submission.done
-        except TimeoutError:
-            raise Unavailable from None
-
-    async def store(self, rows: list[Row]) -> int:
-        """Commit rows that have ids of their own already; returns how many of them repeat an idempotency key.
-
-        For history that comes in from files. Not to be used beside `run`. Raises errors of the connection; a row that
-        cannot be stored has its `error`.
-        """
-        await self._commit(rows)
-        return sum(row.replayed for row in rows)
-
-    async def run(self) -> None:
-        """Commit what is submitted until `stop`, then what still waits."""
-        shared = False
-        while True:
-            await self._wake.wait()
-            if shared:
-                # Others wait at the same time: a moment's patience makes one commit of many.
-                await asyncio.sleep(WINDOW_SECONDS)
-            batch = self._take()
-            if batch:
-                shared = len(batch) > 1
-                await self._commit_or_fail(batch)
-            if not self._waiting:
-                if self._stopping:
-                    break
-                self._wake.clear()
-        await self._disconnect()
-
-    def stop(self) -> None:
-        """Take no more; `run` returns when all that was submitted is answered."""
-        self._stopping = True
-        self._wake.set()
-
-    def _take(self) -> list[_Submission]:
-        batch: list[_Submission] = []
-        count = 0
-        while self._waiting and (not batch or count + len(self._waiting[0].rows) <= MAX_BATCH_ROWS):
-            submission = self._waiting.popleft()
-            count += len(submission.rows)
-            batch.append(submission)
-        self._waiting_rows -= count
-        return _without_late(batch, asyncio.get_running_loop().time())
-
-    async def _commit_or_fail(self, batch: list[_Submission]) -> None:
-        """Commit the batch, trying again while the database is away; answer each submission in time."""
-        clock = asyncio.get_running_loop().time
-        pause = 0.02
-        give_ids([row for submission in batch for row in submission.rows])
-        while batch:
-            try:
-                async with asyncio.timeout_at(min(submission.deadline for submission in batch)):
-                    await self._commit([row for submission in batch for row in submission.rows])
-            except RETRIED as error:
-                logger.warning("commit failed, trying again: %s", str(error).strip().partition("\n")[0])
-                await self._disconnect()
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 0.5)
-                batch = _without_late(batch, clock())
-            except Exception:
-                logger.exception("commit failed")
-                await self._disconnect()
-                _fail(batch)
-                return
-            else:
-                for submission in batch:
-                    if not submission.done.done():
-                        submission.done.set_result(None)
-                return
-
-    async def _commit(self, rows: list[Row]) -> None:
-        """One transaction for all rows; where a row breaks it, halves, until only that row is left out."""
-        connection = await self._connected()
-        if self._in_doubt:
-            await self._accept_stored(connection, rows)
-        waiting = [row for row in rows if row.answer_id is None and row.error is None]
-        if not waiting:
-            return
-        try:
-            while not await self._transaction(connection, waiting):
-                await self._price_anew(waiting)
-        except psycopg.errors.UniqueViolation:
-            # An earlier try whose connection was lost has committed after all.
-            await self._accept_stored(connection, waiting)
-            await self._commit_halves(waiting, "its id is taken")
-        except (psycopg.DataError, psycopg.IntegrityError, psycopg.NotSupportedError) as error:
-            # The message alone: details quote the row, and rows hold customers' values.
-            await self._commit_halves(waiting, error.diag.message_primary or type(error).__name__)
-
-    async def _commit_halves(self, rows: list[Row], problem: str) -> None:
-        if len(rows) > 1:
-            await self._commit(rows[: len(rows) // 2])
-            await self._commit(rows[len(rows) // 2 :])
-        elif rows[0].answer_id is None:
-            logger.error("an event cannot be stored: %s", problem)
-            rows[0].error = "could not be stored"
-
-    async def _accept_stored(self, connection: AsyncConnection[Any], rows: list[Row]) -> None:
-        """Answer the rows that an earlier try did commit although its own answer was lost: their ids tell."""
+    async def stored_ids(self, connection: AsyncConnection[Any], rows: Sequence[Row]) -> set[UUID]:
+        """Which of the events are in the database."""
         ids = [row.id for row in rows if row.id is not None]
         cursor = await connection.execute(
             "SELECT id FROM event WHERE (id, slot) IN (SELECT * FROM unnest(%s::uuid[], %s::smallint[]))",
             [ids, [event_id.int & 0xFF for event_id in ids]],
         )
-        stored = {row[0] for row in await cursor.fetchall()}
-        self._in_doubt = False
-        for row in rows:
-            if row.id in stored:
-                row.accept_own()
+        return {row[0] for row in await cursor.fetchall()}
 
-    async def _price_anew(self, rows: list[Row]) -> None:
+    async def refresh(self, rows: Sequence[Row]) -> None:
         """A revision was published after the rows were priced, and nothing may be stored at an older one any more."""
         catalog = await self._newest_catalog()
         for row in rows:
             row.price(catalog)
 
-    async def _transaction(self, connection: AsyncConnection[Any], rows: list[Row]) -> bool:
+    async def write(self, connection: AsyncConnection[Any], rows: Sequence[Row]) -> bool:
         """Store the rows; False, and nothing is stored, when one of them was priced by an older revision."""
-        self._in_doubt = True
         async with _fenced(connection, {row.key.organization_id for row in rows}) as (revision, zones):
             if any(row.pricing_revision < revision for row in rows):
-                self._in_doubt = False
                 return False
             _count_in(zones, rows)
             fresh, repeated = await _claim_keys(connection, rows)
@@ -219,26 +73,12 @@ class Writer:
             if fresh:
                 await _copy(connection, copy_rows.EVENT_COPY, copy_rows.event_lines(fresh))
                 await _copy(connection, copy_rows.DELTA_COPY, copy_rows.delta_lines(fresh))
-        self._in_doubt = False
         self._users.remember(learned)
         for row in fresh:
             row.accept_own()
         for row, answer in zip(repeated, answers, strict=True):
             row.accept(*answer)
         return True
-
-    async def _connected(self) -> AsyncConnection[Any]:
-        if self._connection is None or self._connection.closed:
-            self._connection = await AsyncConnection.connect(
-                self._conninfo, autocommit=True, options="-c statement_timeout=3500 -c lock_timeout=2500"
-            )
-        return self._connection
-
-    async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(psycopg.Error, OSError):
-                await connection.close()
 
 
 _BEGIN = f"""BEGIN; SELECT pg_advisory_xact_lock_shared({FENCE_LOCK});
@@ -270,7 +110,7 @@ async def _fenced(
         await connection.commit()
 
 
-def _count_in(zones: dict[str, str], rows: list[Row]) -> None:
+def _count_in(zones: dict[str, str], rows: Sequence[Row]) -> None:
     """Let usage count in the organization's zone: a key is known for seconds, and the zone may have changed since."""
     for row in rows:
         zone = zones.get(str(row.key.organization_id))
@@ -278,7 +118,7 @@ def _count_in(zones: dict[str, str], rows: list[Row]) -> None:
             row.key = replace(row.key, zone=ZoneInfo(zone))
 
 
-async def _claim_keys(connection: AsyncConnection[Any], rows: list[Row]) -> tuple[list[Row], list[Row]]:
+async def _claim_keys(connection: AsyncConnection[Any], rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
     """Insert the idempotency keys; returns the rows whose event is new, and those whose key is taken."""
     first: dict[tuple[int, UUID], Row] = {}
     fresh, repeated = [], []
@@ -334,21 +174,3 @@ ON CONFLICT DO NOTHING RETURNING organization_id, key_hash""",
 async def _copy(connection: AsyncConnection[Any], statement: str, lines: bytes) -> None:
     async with connection.cursor() as cursor, cursor.copy(statement) as copy:
         await copy.write(lines)
-
-
-def _without_late(batch: list[_Submission], now: float) -> list[_Submission]:
-    late = [submission for submission in batch if submission.deadline <= now]
-    _fail(late)
-    return [submission for submission in batch if submission.deadline > now]
-
-
-def _fail(batch: Sequence[_Submission]) -> None:
-    for submission in batch:
-        if not submission.done.done():
-            submission.done.set_exception(Unavailable())
-
-
-def now() -> datetime:
-    """The server's clock, to the millisecond, as answers show it."""
-    at = datetime.now(UTC)
-    return at.replace(microsecond=at.microsecond // 1000 * 1000)

@@ -43,6 +43,7 @@ UNMANAGED_TABLES = (
     "usage_revision",
     "reprice_job",
     "event_cost_history",
+    "usage_record",
     "procrastinate_jobs",
     "procrastinate_workers",
 )

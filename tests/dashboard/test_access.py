@@ -17,11 +17,10 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from dashboard.access import MemberRequest, member_required
 from events import sign_in_throttle
-from events.ingest import IngestApp
 from events.models import Membership, Organization, Role
 from events.models.event import public_id
-from events.runtime import Runtime
 from fluxgate_site import asgi
+from fluxgate_site.asgi import Application
 from tests.dashboard import place as places
 from tests.dashboard import url_table
 from tests.dashboard.conftest import htmx
@@ -54,7 +53,7 @@ def test_every_address_is_in_the_table() -> None:
     known = {address.name for address in url_table.NAMED} | url_table.UNNAMED
     assert {name for name, _ in addresses(get_resolver().url_patterns)} == known
     routes = {address.name for address in url_table.NATIVE if address.name.startswith("/api/")}
-    assert set(IngestApp(Runtime())._routes) == routes
+    assert set(Application().native.routes) == routes
 
 
 def path_of(address: Address, place: Place) -> str:

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from events import rollups
 from events.models import ApiKey, Environment, Event, Organization, RejectedCall, RevenueChange, Scope, TrackedUser
 from events.models.event import Flag, public_id
-from tests.events.conftest import Ingest, make_key
+from tests.native_client import NativeClient, make_key
 from tests.wire_client import event
 
 
@@ -28,7 +28,7 @@ def recent(**delta: float) -> str:
     return (datetime.now(UTC) - timedelta(**delta)).isoformat()
 
 
-def test_the_example_of_the_contract_costs_what_it_must(ingest: Ingest) -> None:
+def test_the_example_of_the_contract_costs_what_it_must(ingest: NativeClient) -> None:
     response = ingest.post("/api/events", event())
     assert response.status == 200
     assert b'"cost":0.00525,' in response.raw
@@ -48,7 +48,7 @@ def test_the_example_of_the_contract_costs_what_it_must(ingest: Ingest) -> None:
     assert rollups.audit() == []
 
 
-def test_the_id_holds_the_time_of_the_call(ingest: Ingest) -> None:
+def test_the_id_holds_the_time_of_the_call(ingest: NativeClient) -> None:
     at = datetime.now(UTC).replace(microsecond=250_000) - timedelta(days=20)
     ingest.post("/api/events", event() | {"metadata": {"timestamp": at.isoformat()}})
     stored = only_event()
@@ -57,7 +57,7 @@ def test_the_id_holds_the_time_of_the_call(ingest: Ingest) -> None:
     assert stored.slot == stored.id.int & 0xFF
 
 
-def test_an_unknown_model_is_kept_without_a_cost(ingest: Ingest) -> None:
+def test_an_unknown_model_is_kept_without_a_cost(ingest: NativeClient) -> None:
     response = ingest.post("/api/events", event(model="experimental-1", provider="nobody"))
     assert response.body["cost"] is None
     assert only_event().cost_picousd is None
@@ -66,7 +66,7 @@ def test_an_unknown_model_is_kept_without_a_cost(ingest: Ingest) -> None:
         assert cursor.fetchone() == (1, 0)
 
 
-def test_wrong_fields_are_named_nothing_is_stored_and_people_can_see_it(ingest: Ingest) -> None:
+def test_wrong_fields_are_named_nothing_is_stored_and_people_can_see_it(ingest: NativeClient) -> None:
     response = ingest.post("/api/events", event(inputTokens="12") | {"status": "fine"})
     assert response.status == 422
     assert set(response.field_errors) == {"usage.inputTokens", "status"}
@@ -81,7 +81,7 @@ def test_wrong_fields_are_named_nothing_is_stored_and_people_can_see_it(ingest: 
     assert call.key_prefix == ingest.key[:15]
 
 
-def test_secrets_are_taken_out_of_the_listed_excerpt(ingest: Ingest) -> None:
+def test_secrets_are_taken_out_of_the_listed_excerpt(ingest: NativeClient) -> None:
     planted = {"metadata": {"a": ingest.key, "b": "sk-abcdefghijklmnop", "c": "Bearer abc.def"}, "usage": 5}
     ingest.post("/api/events", planted)
     ingest.flush_rejections()
@@ -107,7 +107,7 @@ def test_secrets_are_taken_out_of_the_listed_excerpt(ingest: Ingest) -> None:
         ({"idempotency-key": "x" * 300}, 422, "Idempotency-Key: must have at most 255 characters"),
     ],
 )
-def test_refusals_by_header(ingest: Ingest, headers: dict[str, str], status: int, message: str) -> None:
+def test_refusals_by_header(ingest: NativeClient, headers: dict[str, str], status: int, message: str) -> None:
     response = ingest.post("/api/events", event(), headers=headers)
     assert response.status == status
     assert message in response.body["error"]["message"]
@@ -118,23 +118,23 @@ def test_refusals_by_header(ingest: Ingest, headers: dict[str, str], status: int
 @pytest.mark.parametrize(
     "headers", [{"authorization": "", "x-api-key": "KEY"}, {"x-api-key": "KEY"}, {"content-type": ""}]
 )
-def test_the_key_may_stand_in_either_header(ingest: Ingest, headers: dict[str, str]) -> None:
+def test_the_key_may_stand_in_either_header(ingest: NativeClient, headers: dict[str, str]) -> None:
     sent = {name: ingest.key if value == "KEY" else value for name, value in headers.items()}
     assert ingest.post("/api/events", event(), headers=sent).status == 200
 
 
-def test_two_different_keys_contradict_each_other(ingest: Ingest) -> None:
+def test_two_different_keys_contradict_each_other(ingest: NativeClient) -> None:
     other = make_key(ingest.organization)
     assert ingest.post("/api/events", event(), headers={"x-api-key": other}).status == 401
 
 
-def test_the_key_is_judged_before_the_body(ingest: Ingest) -> None:
+def test_the_key_is_judged_before_the_body(ingest: NativeClient) -> None:
     unread = b"{" * 1_000_000
     response = ingest.post("/api/events", unread, headers={"authorization": "Bearer nonsense"})
     assert response.status == 401
 
 
-def test_revoked_expired_and_unscoped_keys(ingest: Ingest) -> None:
+def test_revoked_expired_and_unscoped_keys(ingest: NativeClient) -> None:
     now = datetime.now(UTC)
     revoked = make_key(ingest.organization, revoked_at=now)
     expired = make_key(ingest.organization, expires_at=now)
@@ -150,13 +150,13 @@ def test_revoked_expired_and_unscoped_keys(ingest: Ingest) -> None:
     assert not Event.objects.exists()
 
 
-def test_a_test_key_records_into_the_test_environment(ingest: Ingest) -> None:
+def test_a_test_key_records_into_the_test_environment(ingest: NativeClient) -> None:
     key = make_key(ingest.organization, environment=Environment.TEST)
     ingest.post("/api/events", event(), key=key)
     assert only_event().environment == Environment.TEST
 
 
-def test_the_use_of_a_key_is_noted(ingest: Ingest) -> None:
+def test_the_use_of_a_key_is_noted(ingest: NativeClient) -> None:
     ingest.post("/api/events", event())
     assert ApiKey.objects.get().last_used_at is not None
 
@@ -170,12 +170,12 @@ def test_the_use_of_a_key_is_noted(ingest: Ingest) -> None:
         ("POST", "/api/events/", 200, None),
     ],
 )
-def test_methods_and_paths(ingest: Ingest, method: str, path: str, status: int, allow: str | None) -> None:
+def test_methods_and_paths(ingest: NativeClient, method: str, path: str, status: int, allow: str | None) -> None:
     response = ingest.post(path, event(), method=method)
     assert (response.status, response.headers.get("allow")) == (status, allow)
 
 
-def test_a_body_is_cut_off_at_its_limit_while_it_arrives(ingest: Ingest) -> None:
+def test_a_body_is_cut_off_at_its_limit_while_it_arrives(ingest: NativeClient) -> None:
     big = event() | {"metadata": {"x": "y" * 256 * 1024}}
     response = ingest.post("/api/events", big, chunk=10_000)
     assert response.status == 413
@@ -184,7 +184,7 @@ def test_a_body_is_cut_off_at_its_limit_while_it_arrives(ingest: Ingest) -> None
     assert ingest.post("/api/events", fits).status == 200
 
 
-def test_gzip_is_read_and_a_bomb_is_not(ingest: Ingest) -> None:
+def test_gzip_is_read_and_a_bomb_is_not(ingest: NativeClient) -> None:
     assert ingest.post("/api/events", event(), compress=True, chunk=7).status == 200
     bomb = gzip.compress(b" " * 50_000_000)
     response = ingest.post("/api/events", bomb, headers={"content-encoding": "gzip"})
@@ -199,13 +199,13 @@ def test_gzip_is_read_and_a_bomb_is_not(ingest: Ingest) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"nonsense", b'{"usage": ', b"\xff\xfe", b'{"a": NaN}'])
-def test_what_is_not_json_is_400(ingest: Ingest, raw: bytes) -> None:
+def test_what_is_not_json_is_400(ingest: NativeClient, raw: bytes) -> None:
     response = ingest.post("/api/events", raw)
     assert response.status == 400
     assert response.body["error"]["type"] == "malformed_body"
 
 
-def test_metadata_comes_back_from_the_database_digit_by_digit(ingest: Ingest) -> None:
+def test_metadata_comes_back_from_the_database_digit_by_digit(ingest: NativeClient) -> None:
     raw = (
         b'{"usage":{"inputTokens":1,"outputTokens":1},"metadata":{"feature":"f","n":0.1234567890123456789012,'
         b'"big":123456789012345678901234567890,"deep":{"list":[1,2.50,{"x":null}],"text":"tab\\tback\\\\slash\\nline"},'
@@ -228,7 +228,7 @@ def test_metadata_comes_back_from_the_database_digit_by_digit(ingest: Ingest) ->
 HOSTILE = "tab\tnew\nline\\N \\. back\\slash \r'\"; DROP TABLE event; -- ‮ \U0001f468‍\U0001f469‍\U0001f467"
 
 
-def test_hostile_text_is_stored_as_it_is(ingest: Ingest) -> None:
+def test_hostile_text_is_stored_as_it_is(ingest: NativeClient) -> None:
     words = {"feature": HOSTILE, "step": "\\N", "sessionId": "\\.", "user": HOSTILE}
     sent = event(model=HOSTILE, provider=HOSTILE) | {
         "status": {"status": "ERROR", "errorMessage": HOSTILE},
@@ -242,7 +242,7 @@ def test_hostile_text_is_stored_as_it_is(ingest: Ingest) -> None:
     assert rollups.audit() == []
 
 
-def test_counters_meant_exclusively_become_parts_and_are_flagged(ingest: Ingest) -> None:
+def test_counters_meant_exclusively_become_parts_and_are_flagged(ingest: NativeClient) -> None:
     usage = {
         "inputTokens": 10,
         "outputTokens": 5,
@@ -258,7 +258,7 @@ def test_counters_meant_exclusively_become_parts_and_are_flagged(ingest: Ingest)
     assert stored.flags == Flag.INPUT_TOKENS_EXCLUSIVE | Flag.REASONING_TOKENS_EXCLUSIVE
 
 
-def test_the_provider_s_own_usage_is_read_and_kept(ingest: Ingest) -> None:
+def test_the_provider_s_own_usage_is_read_and_kept(ingest: NativeClient) -> None:
     own = {
         "input_tokens": 10,
         "cache_read_input_tokens": 100,
@@ -285,20 +285,22 @@ def test_the_provider_s_own_usage_is_read_and_kept(ingest: Ingest) -> None:
         ({}, "prompt_tokens"),
     ],
 )
-def test_a_provider_s_usage_that_cannot_be_is_refused(ingest: Ingest, usage: dict[str, Any], message: str) -> None:
+def test_a_provider_s_usage_that_cannot_be_is_refused(
+    ingest: NativeClient, usage: dict[str, Any], message: str
+) -> None:
     sent = {"provider": "openai", "model": "gpt-4o", "apiFlavor": "chat", "providerUsage": usage}
     response = ingest.post("/api/events", {"usage": sent})
     assert response.status == 422
     assert message in response.field_errors["usage.providerUsage"]
 
 
-def test_what_a_library_cannot_read_is_refused_not_retried(ingest: Ingest) -> None:
+def test_what_a_library_cannot_read_is_refused_not_retried(ingest: NativeClient) -> None:
     own = {"promptTokenCount": 1, "candidatesTokenCount": 1, "promptTokensDetails": [{"modality": 1}]}
     usage = {"provider": "google", "model": "gemini-2.5-pro", "providerUsage": own}
     assert ingest.post("/api/events", {"usage": usage}).status in (200, 422)
 
 
-def test_a_key_in_the_path_is_not_kept(ingest: Ingest) -> None:
+def test_a_key_in_the_path_is_not_kept(ingest: NativeClient) -> None:
     for path in (f"/api/events/{ingest.key}", "/api/events\x00"):
         assert ingest.post(path, event()).status == 404
     ingest.post("/api/events", event(inputTokens=-1))
@@ -306,7 +308,7 @@ def test_a_key_in_the_path_is_not_kept(ingest: Ingest) -> None:
     assert RejectedCall.objects.count() == 1
 
 
-def test_the_same_key_stores_once_and_answers_the_same(ingest: Ingest) -> None:
+def test_the_same_key_stores_once_and_answers_the_same(ingest: NativeClient) -> None:
     first = ingest.post("/api/events", event(), headers={"idempotency-key": "k"})
     again = ingest.post("/api/events", event(inputTokens=5000) | {"idempotencyKey": " k "})
     assert (first.status, again.status) == (200, 200)
@@ -317,20 +319,20 @@ def test_the_same_key_stores_once_and_answers_the_same(ingest: Ingest) -> None:
     assert rollups.audit() == []
 
 
-def test_a_refused_event_does_not_burn_its_key(ingest: Ingest) -> None:
+def test_a_refused_event_does_not_burn_its_key(ingest: NativeClient) -> None:
     assert ingest.post("/api/events", event(inputTokens=-1), headers={"idempotency-key": "k"}).status == 422
     assert ingest.post("/api/events", event(), headers={"idempotency-key": "k"}).status == 200
     assert Event.objects.count() == 1
 
 
-def test_keys_of_two_organizations_are_two_keys(ingest: Ingest) -> None:
+def test_keys_of_two_organizations_are_two_keys(ingest: NativeClient) -> None:
     other = make_key(Organization.objects.create(name="Other", slug="other"))
     for key in (ingest.key, other):
         ingest.post("/api/events", event(), key=key, headers={"idempotency-key": "k"})
     assert Event.objects.count() == 2
 
 
-def test_many_at_once_share_commits_and_each_is_stored(ingest: Ingest) -> None:
+def test_many_at_once_share_commits_and_each_is_stored(ingest: NativeClient) -> None:
     bodies = [event(inputTokens=2000 + number) for number in range(300)]
     answers = ingest.post_together("/api/events", bodies)
     assert {answer.status for answer in answers} == {200}
@@ -343,14 +345,14 @@ def test_many_at_once_share_commits_and_each_is_stored(ingest: Ingest) -> None:
     assert rollups.audit() == []
 
 
-def test_the_same_key_twice_in_one_commit(ingest: Ingest) -> None:
+def test_the_same_key_twice_in_one_commit(ingest: NativeClient) -> None:
     answers = ingest.post_together("/api/events", [event() | {"idempotencyKey": "k"} for _ in range(20)])
     assert len({answer.raw for answer in answers}) == 1
     assert sum("idempotent-replayed" in answer.headers for answer in answers) == 19
     assert Event.objects.count() == 1
 
 
-def test_a_batch_stores_the_good_and_names_the_bad(ingest: Ingest) -> None:
+def test_a_batch_stores_the_good_and_names_the_bad(ingest: NativeClient) -> None:
     events: list[Any] = [event(), event(inputTokens="12"), 5, event() | {"idempotencyKey": "k"}]
     response = ingest.post("/api/events/batch", {"events": [*events, event() | {"idempotencyKey": "k"}]})
     assert response.status == 200
@@ -365,13 +367,13 @@ def test_a_batch_stores_the_good_and_names_the_bad(ingest: Ingest) -> None:
     assert rollups.audit() == []
 
 
-def test_a_batch_as_lines_of_json(ingest: Ingest) -> None:
+def test_a_batch_as_lines_of_json(ingest: NativeClient) -> None:
     lines = "\n".join(json.dumps(event()) for _ in range(3)) + "\nnonsense\n"
     response = ingest.post("/api/events/batch", lines.encode(), headers={"content-type": "application/x-ndjson"})
     assert (response.body["accepted"], response.body["rejected"]) == (3, 1)
 
 
-def test_the_bounds_of_a_batch(ingest: Ingest) -> None:
+def test_the_bounds_of_a_batch(ingest: NativeClient) -> None:
     response = ingest.post("/api/events/batch", {"events": [event()] * 1000})
     assert (response.status, response.body["accepted"]) == (200, 1000)
     assert ingest.post("/api/events/batch", {"events": [event()] * 1001}).status == 413
@@ -380,7 +382,7 @@ def test_the_bounds_of_a_batch(ingest: Ingest) -> None:
     assert ingest.post("/api/events/batch", {}).status == 422
 
 
-def test_a_header_key_makes_a_whole_batch_safe_to_repeat(ingest: Ingest) -> None:
+def test_a_header_key_makes_a_whole_batch_safe_to_repeat(ingest: NativeClient) -> None:
     batch = {"events": [event(), event()]}
     first = ingest.post("/api/events/batch", batch, headers={"idempotency-key": "b"})
     again = ingest.post("/api/events/batch", batch, headers={"idempotency-key": "b"})
@@ -388,7 +390,7 @@ def test_a_header_key_makes_a_whole_batch_safe_to_repeat(ingest: Ingest) -> None
     assert Event.objects.count() == 2
 
 
-def test_tracked_users_are_described_by_the_newest_event_and_only_by_what_it_sent(ingest: Ingest) -> None:
+def test_tracked_users_are_described_by_the_newest_event_and_only_by_what_it_sent(ingest: NativeClient) -> None:
     def send(user: Any, hours_ago: float) -> None:
         metadata = {"user": user, "timestamp": recent(hours=hours_ago)}
         assert ingest.post("/api/events", event() | {"metadata": metadata}).status == 200
@@ -404,7 +406,7 @@ def test_tracked_users_are_described_by_the_newest_event_and_only_by_what_it_sen
     assert list(history) == [Decimal(49), Decimal("99.5")]
 
 
-def test_revenue_that_goes_up_and_back_within_one_commit_keeps_both_changes(ingest: Ingest) -> None:
+def test_revenue_that_goes_up_and_back_within_one_commit_keeps_both_changes(ingest: NativeClient) -> None:
     def paying(amount: float, hours_ago: float) -> dict[str, Any]:
         user = {"id": "u1", "monthlyRevenue": amount}
         return event() | {"metadata": {"user": user, "timestamp": recent(hours=hours_ago)}}
@@ -415,21 +417,21 @@ def test_revenue_that_goes_up_and_back_within_one_commit_keeps_both_changes(inge
     assert list(history) == [49, 59, 49]
 
 
-def test_an_older_description_that_comes_late_changes_nothing(ingest: Ingest) -> None:
+def test_an_older_description_that_comes_late_changes_nothing(ingest: NativeClient) -> None:
     for name, hours_ago in (("A", 4), ("A", 1), ("B", 3)):
         metadata = {"user": {"id": "u1", "name": name}, "timestamp": recent(hours=hours_ago)}
         ingest.post("/api/events", event() | {"metadata": metadata})
     assert TrackedUser.objects.get().name == "A"
 
 
-def test_new_users_in_one_commit_are_made_once(ingest: Ingest) -> None:
+def test_new_users_in_one_commit_are_made_once(ingest: NativeClient) -> None:
     bodies = [event() | {"metadata": {"user": {"id": f"u{number % 7}", "monthlyRevenue": 5}}} for number in range(100)]
     assert {answer.status for answer in ingest.post_together("/api/events", bodies)} == {200}
     assert TrackedUser.objects.count() == 7
     assert RevenueChange.objects.count() == 7
 
 
-def test_enormous_counters_break_nothing(ingest: Ingest) -> None:
+def test_enormous_counters_break_nothing(ingest: NativeClient) -> None:
     most = 2**53 - 1
     for _ in range(3):
         response = ingest.post("/api/events", event(inputTokens=most, outputTokens=most))
@@ -439,7 +441,7 @@ def test_enormous_counters_break_nothing(ingest: Ingest) -> None:
     assert rollups.audit() == []
 
 
-def test_one_row_that_the_database_refuses_does_not_take_others_with_it(ingest: Ingest) -> None:
+def test_one_row_that_the_database_refuses_does_not_take_others_with_it(ingest: NativeClient) -> None:
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE event ADD CONSTRAINT no_seven CHECK (input_tokens <> 7777)")
     try:
@@ -454,7 +456,7 @@ def test_one_row_that_the_database_refuses_does_not_take_others_with_it(ingest: 
     assert rollups.audit() == []
 
 
-def test_a_lost_connection_is_replaced_and_the_event_stored_once(ingest: Ingest) -> None:
+def test_a_lost_connection_is_replaced_and_the_event_stored_once(ingest: NativeClient) -> None:
     ingest.post("/api/events", event())
     with connection.cursor() as cursor:
         cursor.execute(
@@ -466,7 +468,7 @@ def test_a_lost_connection_is_replaced_and_the_event_stored_once(ingest: Ingest)
     assert Event.objects.count() == 2
 
 
-def test_a_table_locked_for_long_is_answered_in_time_with_503_and_nothing_stored(ingest: Ingest) -> None:
+def test_a_table_locked_for_long_is_answered_in_time_with_503_and_nothing_stored(ingest: NativeClient) -> None:
     ingest.post("/api/events", event())
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE event IN ACCESS EXCLUSIVE MODE")
@@ -479,7 +481,7 @@ def test_a_table_locked_for_long_is_answered_in_time_with_503_and_nothing_stored
 
 
 @pytest.mark.skipif(settings.EMBEDDED_CLUSTER is None, reason="stops processes of the server, which must be ours")
-def test_a_database_that_hangs_is_answered_for_within_the_sdk_s_five_seconds(ingest: Ingest) -> None:
+def test_a_database_that_hangs_is_answered_for_within_the_sdk_s_five_seconds(ingest: NativeClient) -> None:
     ingest.post("/api/events", event())
     with connection.cursor() as cursor:
         cursor.execute(

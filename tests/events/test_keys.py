@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events import keys
+from events import fresh_cache, keys
 from events.keys import KeyRecord, KeyRing
 
 NOW = datetime(2026, 5, 5, 10, tzinfo=UTC)
@@ -147,13 +147,13 @@ def test_a_record_is_never_older_than_five_seconds(ring: KeyRing, database: Data
     database.known[keys.digest(key)] = record()
     assert asyncio.run(ring.find(key)) == record()
     database.known[keys.digest(key)] = record(revoked_at=NOW)
-    clock.seconds += keys.CACHE_SECONDS - 0.01
+    clock.seconds += fresh_cache.CACHE_SECONDS - 0.01
     assert asyncio.run(ring.find(key)) == record()
     assert len(database.asked) == 1
     clock.seconds += 0.01
     assert asyncio.run(ring.find(key)) == record(revoked_at=NOW)
     assert len(database.asked) == 2
-    assert keys.CACHE_SECONDS < 5
+    assert fresh_cache.CACHE_SECONDS < 5
 
 
 def test_using_a_key_does_not_prolong_what_is_known_of_it(ring: KeyRing, database: Database, clock: Clock) -> None:
@@ -183,7 +183,7 @@ def test_an_unknown_key_is_remembered_as_unknown(ring: KeyRing, database: Databa
     assert [asyncio.run(ring.find(key)) for _ in range(3)] == [None, None, None]
     assert len(database.asked) == 1
     database.known[keys.digest(key)] = record()
-    clock.seconds += keys.CACHE_SECONDS
+    clock.seconds += fresh_cache.CACHE_SECONDS
     assert asyncio.run(ring.find(key)) == record()
 
 
@@ -226,7 +226,7 @@ def test_a_fault_is_told_and_not_remembered(ring: KeyRing, database: Database) -
 def test_the_cache_is_bounded_and_forgets_the_oldest(
     ring: KeyRing, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keys, "CACHE_SIZE", 3)
+    monkeypatch.setattr(fresh_cache, "CACHE_SIZE", 3)
     some = [keys.generate("live") for _ in range(5)]
 
     async def all_of_them() -> None:
@@ -234,7 +234,7 @@ def test_the_cache_is_bounded_and_forgets_the_oldest(
             await ring.find(key)
 
     asyncio.run(all_of_them())
-    assert list(ring._known) == [keys.digest(key) for key in some[2:]]
+    assert list(ring._records._known) == [keys.digest(key) for key in some[2:]]
     asyncio.run(ring.find(some[4]))
     assert len(database.asked) == 5
     asyncio.run(ring.find(some[0]))

@@ -25,7 +25,7 @@ from pricing.costs import RateCard
 from pricing.index import SINCE_EVER, UNTIL_FURTHER_NOTICE, CardEntry, Validity
 from pricing.models import RateCard as RateCardRow
 from pricing.models import TierPolicy
-from tests.events.conftest import Ingest, make_key
+from tests.native_client import NativeClient, make_key
 
 NOW_MS = 1_777_975_200_000  # 2026-05-05T10:00:00Z
 PATH = "/api/v1/price"
@@ -330,7 +330,7 @@ def with_cards(catalog: Catalog, *cards: CardEntry) -> Catalog:
     return Catalog(catalog.revision, replace(rows, models=models))
 
 
-def test_the_answer_of_the_contract(ingest: Ingest, catalog: Catalog) -> None:
+def test_the_answer_of_the_contract(ingest: NativeClient, catalog: Catalog) -> None:
     response = ingest.post(PATH, {"items": [call(timestamp="2026-05-05T10:00:00Z")]})
     assert response.status == 200
     source = RateCardRow.objects.get(model__provider="openai", model__key="gpt-4o", tier="standard", valid_to=None)
@@ -377,7 +377,7 @@ def test_the_answer_of_the_contract(ingest: Ingest, catalog: Catalog) -> None:
         MILLION | {"provider": "nobody", "model": "m" * 300},
     ],
 )
-def test_a_call_is_priced_as_its_event_would_be(ingest: Ingest, usage: Item) -> None:
+def test_a_call_is_priced_as_its_event_would_be(ingest: NativeClient, usage: Item) -> None:
     event = ingest.post("/api/events", {"usage": usage})
     answer = ingest.post(PATH, {"items": [{"usage": usage}]})
     assert (event.status, answer.status) == (200, 200)
@@ -387,19 +387,19 @@ def test_a_call_is_priced_as_its_event_would_be(ingest: Ingest, usage: Item) -> 
     assert answer.body["items"][0]["status"] == stored.price_status
 
 
-def test_answers_come_in_order(ingest: Ingest) -> None:
+def test_answers_come_in_order(ingest: NativeClient) -> None:
     items = [call({"inputTokens": 400_000 * number, "outputTokens": 0}) for number in range(1000)]
     response = ingest.post(PATH, {"items": items}, compress=True)
     assert [item["cost"] for item in response.body["items"]] == [f"{number}.000000000000" for number in range(1000)]
 
 
-def test_an_unknown_item_does_not_spoil_the_others(ingest: Ingest) -> None:
+def test_an_unknown_item_does_not_spoil_the_others(ingest: NativeClient) -> None:
     response = ingest.post(PATH, {"items": [call(model="gpt-99"), call(), call({})]})
     assert response.status == 200
     assert [item["status"] for item in response.body["items"]] == ["unpriced_model", "priced", "no_usage"]
 
 
-def test_wrong_fields_are_answered_with_the_contract_s_error_and_not_listed_as_events(ingest: Ingest) -> None:
+def test_wrong_fields_are_answered_with_the_contract_s_error_and_not_listed_as_events(ingest: NativeClient) -> None:
     response = ingest.post(PATH, {"items": [call(), call({"inputTokens": "x", "outputTokens": 1})]})
     assert response.status == 422
     assert response.field_errors == {"items[1].usage.inputTokens": "must be an integer, got a string"}
@@ -415,7 +415,7 @@ def test_wrong_fields_are_answered_with_the_contract_s_error_and_not_listed_as_e
 @pytest.mark.parametrize(
     ("scopes", "status"), [([Scope.READ], 200), ([Scope.EVENTS_WRITE], 200), ([Scope.USAGE_WRITE], 403), ([], 403)]
 )
-def test_reading_and_writing_keys_may_ask(ingest: Ingest, scopes: list[str], status: int) -> None:
+def test_reading_and_writing_keys_may_ask(ingest: NativeClient, scopes: list[str], status: int) -> None:
     key = make_key(ingest.organization, scopes=scopes)
     response = ingest.post(PATH, {"items": [call()]}, key=key)
     assert response.status == status
@@ -423,12 +423,12 @@ def test_reading_and_writing_keys_may_ask(ingest: Ingest, scopes: list[str], sta
         assert response.body["error"]["message"] == "this API key lacks the scope read or events:write"
 
 
-def test_a_revoked_key_is_refused_here_too(ingest: Ingest) -> None:
+def test_a_revoked_key_is_refused_here_too(ingest: NativeClient) -> None:
     key = make_key(ingest.organization, revoked_at=datetime.now(UTC))
     assert ingest.post(PATH, {"items": [call()]}, key=key).status == 401
 
 
-def test_an_organization_s_own_prices_are_for_its_keys_alone(ingest: Ingest, catalog: Catalog) -> None:
+def test_an_organization_s_own_prices_are_for_its_keys_alone(ingest: NativeClient, catalog: Catalog) -> None:
     other = make_key(Organization.objects.create(name="Other", slug="other"), scopes=[Scope.READ])
     ingest.runtime.catalog = with_cards(catalog, card(1, organization_id=ingest.organization.id))
     costs = [ingest.post(PATH, {"items": [call(MILLION)]}, key=key).body["items"][0]["cost"] for key in (None, other)]
@@ -449,19 +449,19 @@ def test_an_organization_s_own_prices_are_for_its_keys_alone(ingest: Ingest, cat
         ({"items": [call()]}, {"authorization": ""}, 401, "no API key"),
     ],
 )
-def test_refusals(ingest: Ingest, body: Any, headers: dict[str, str], status: int, message: str) -> None:
+def test_refusals(ingest: NativeClient, body: Any, headers: dict[str, str], status: int, message: str) -> None:
     response = ingest.post(PATH, body, headers=headers)
     assert response.status == status
     assert message in response.body["error"]["message"]
 
 
-def test_other_methods_are_refused(ingest: Ingest) -> None:
+def test_other_methods_are_refused(ingest: NativeClient) -> None:
     response = ingest.post(PATH, {}, method="GET")
     assert (response.status, response.headers["allow"]) == (405, "POST")
 
 
 @pytest.fixture
-def sources(ingest: Ingest) -> tuple[PriceSources, list[int]]:
+def sources(ingest: NativeClient) -> tuple[PriceSources, list[int]]:
     """The sources of the ingest's database, and a list that grows with every connection that is taken for them."""
     taken: list[int] = []
     connect = ingest.runtime.connection
@@ -474,7 +474,7 @@ def sources(ingest: Ingest) -> tuple[PriceSources, list[int]]:
 
 
 def test_sources_are_read_once_for_cards_and_policies_together(
-    ingest: Ingest, sources: tuple[PriceSources, list[int]]
+    ingest: NativeClient, sources: tuple[PriceSources, list[int]]
 ) -> None:
     found, taken = sources
     cards = dict(RateCardRow.objects.values_list("pk", "source_url")[:5])
@@ -487,7 +487,7 @@ def test_sources_are_read_once_for_cards_and_policies_together(
     assert len(taken) == 1
 
 
-def test_a_derived_tier_names_both_of_its_sources(ingest: Ingest) -> None:
+def test_a_derived_tier_names_both_of_its_sources(ingest: NativeClient) -> None:
     item = call(CACHED | {"serviceTier": "batch"}, timestamp="2026-05-05T10:00:00Z")
     batch = ingest.post(PATH, {"items": [item]}).body["items"][0]
     assert batch["rate_from"] == "policy"
@@ -497,13 +497,14 @@ def test_a_derived_tier_names_both_of_its_sources(ingest: Ingest) -> None:
     )
 
 
-def test_without_the_database_it_says_when_to_ask_again(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_database_it_says_when_to_ask_again(ingest: NativeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     ingest.post(PATH, {"items": [call()]})
 
     def away() -> Callable[[], Any]:
         raise psycopg.OperationalError("gone")
 
-    monkeypatch.setattr(ingest.app._price_sources, "connect", away)
+    handlers = ingest.app.routes[PATH].handle.__self__  # type: ignore[attr-defined]
+    monkeypatch.setattr(handlers._price_sources, "connect", away)
     assert ingest.post(PATH, {"items": [call()]}).status == 200
     response = ingest.post(PATH, {"items": [call(model="gpt-5")]})
     assert (response.status, response.headers["retry-after"]) == (503, "1")
@@ -511,7 +512,7 @@ def test_without_the_database_it_says_when_to_ask_again(ingest: Ingest, monkeypa
     assert ingest.post(PATH, {"items": [call()]}).status == 503
 
 
-def test_the_documented_call_gets_the_documented_answer(ingest: Ingest) -> None:
+def test_the_documented_call_gets_the_documented_answer(ingest: NativeClient) -> None:
     page = API_PAGE.read_text()
     section = page[page.index(f"## POST {PATH}") :]
     question = re.search(r"-d '(\{.*?\})'", section, re.DOTALL)

@@ -21,8 +21,8 @@ from pricing.costs import METERS, Meter, Usage
 from pricing.entries import Entered, NewName, NewRates
 from pricing.importers.rows import RateRow
 from pricing.models import PricedModel, PricingRevision
-from tests.events.conftest import Ingest
 from tests.events_table import Call, store_events
+from tests.native_client import NativeClient
 from tests.wire_client import event
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -241,7 +241,7 @@ def test_the_dry_run_says_exactly_what_re_pricing_does(
     assert rollups.audit() == []
 
 
-def test_nothing_is_stored_at_an_older_revision_after_a_new_one_is_published(ingest: Ingest) -> None:
+def test_nothing_is_stored_at_an_older_revision_after_a_new_one_is_published(ingest: NativeClient) -> None:
     stale = ingest.runtime.catalog
     assert stale
     done = price_changes.publish(lambda: entries.correct_price(rates(), by()), now=datetime.now(UTC))
@@ -253,7 +253,9 @@ def test_nothing_is_stored_at_an_older_revision_after_a_new_one_is_published(ing
     assert [result["cost"] for result in batch.body["results"]] == [0.013, None]
 
 
-def test_a_commit_under_way_is_waited_for_and_priced_anew(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_under_way_is_waited_for_and_priced_anew(
+    ingest: NativeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The writer is between its look at the revision and its commit when somebody publishes."""
     ingest.post("/api/events", event())
     published: list[Change[PricingRevision]] = []

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events import rollups
-from tests.events.conftest import Ingest, make_key
+from tests.native_client import NativeClient, make_key
 from tests.wire_client import event
 
 
@@ -58,7 +58,7 @@ def totals(view: str) -> list[tuple[object, ...]]:
         return sorted(cursor.fetchall(), key=str)
 
 
-def test_folding_and_rebuilding_change_no_sum(ingest: Ingest) -> None:
+def test_folding_and_rebuilding_change_no_sum(ingest: NativeClient) -> None:
     statuses = ["SUCCESS", "ERROR", "MAX_TOKENS", "BLOCKED"]
     bodies = [
         event(
@@ -90,7 +90,7 @@ def test_folding_and_rebuilding_change_no_sum(ingest: Ingest) -> None:
         assert cursor.fetchone() == (240, 15)
 
 
-def test_the_audit_finds_what_differs(ingest: Ingest) -> None:
+def test_the_audit_finds_what_differs(ingest: NativeClient) -> None:
     ingest.post("/api/events", event())
     rollups.fold_now()
     with connection.cursor() as cursor:
@@ -99,7 +99,7 @@ def test_the_audit_finds_what_differs(ingest: Ingest) -> None:
     assert "usage_day_user_now" in rollups.audit()[0]
 
 
-def test_the_revision_changes_with_whatever_changes_a_page(ingest: Ingest) -> None:
+def test_the_revision_changes_with_whatever_changes_a_page(ingest: NativeClient) -> None:
     seen = [rollups.revision(ingest.organization.id)]
 
     def changed() -> bool:
@@ -117,14 +117,14 @@ def test_the_revision_changes_with_whatever_changes_a_page(ingest: Ingest) -> No
     assert not changed()
 
 
-def test_another_organization_s_events_do_not_change_it(ingest: Ingest) -> None:
+def test_another_organization_s_events_do_not_change_it(ingest: NativeClient) -> None:
     other = type(ingest.organization).objects.create(name="Other", slug="other")
     before = rollups.revision(ingest.organization.id)
     ingest.post("/api/events", event(), key=make_key(other))
     assert rollups.revision(ingest.organization.id) == before
 
 
-def test_the_longest_labels_can_be_folded(ingest: Ingest) -> None:
+def test_the_longest_labels_can_be_folded(ingest: NativeClient) -> None:
     labels = [chr(0x20000 + number) * 255 for number in range(4)]
     sent = event(provider=labels[0], model=labels[1]) | {"metadata": {"feature": labels[2], "step": labels[3]}}
     for _ in range(2):
@@ -133,7 +133,7 @@ def test_the_longest_labels_can_be_folded(ingest: Ingest) -> None:
     assert rollups.audit() == []
 
 
-def test_labels_that_join_to_the_same_text_stay_apart(ingest: Ingest) -> None:
+def test_labels_that_join_to_the_same_text_stay_apart(ingest: NativeClient) -> None:
     for feature, step in (("a:1", "b"), ("a", "1:b"), ("a:1:b", "")):
         ingest.post("/api/events", event() | {"metadata": {"feature": feature, "step": step}})
     rollups.fold_now()

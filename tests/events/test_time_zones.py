@@ -18,9 +18,9 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from events import jobs, organizations, repricing, rollups, time_zones, writer
 from events.models import Event, Organization, RepriceJob, TimeZoneChange, User
 from pricing import catalog as price_catalog
-from tests.events.conftest import Ingest
 from tests.events_table import Call, store_events
 from tests.factories import UserFactory
+from tests.native_client import NativeClient
 from tests.wire_client import event
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -72,11 +72,11 @@ def assert_counted_in(organization: Organization, zone: str) -> None:
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])
 def test_usage_follows_while_events_come_in(
-    ingest: Ingest, owner: User, zone: str, monkeypatch: pytest.MonkeyPatch
+    ingest: NativeClient, owner: User, zone: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time_zones, "CHUNK_EVENTS", 25)
     # No key is looked up again: servers may know the old zone for seconds.
-    monkeypatch.setattr(ingest.runtime.keys, "_clock", lambda: 0.0)
+    monkeypatch.setattr(ingest.runtime.keys._records, "_clock", lambda: 0.0)
     calls, bystander = around_the_change_of_clocks(), Organization.objects.create(name="Other", slug="other")
     store_events(ingest.organization, calls[:40])
     store_events(bystander, calls)
@@ -108,7 +108,7 @@ def test_usage_follows_while_events_come_in(
     assert not time_zones.is_waiting()
 
 
-def test_a_commit_under_way_is_waited_for(ingest: Ingest, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_under_way_is_waited_for(ingest: NativeClient, owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
     """The writer has looked up the zone, and has not committed yet, when somebody changes it."""
     ingest.post("/api/events", event())
     copy, movers = writer._copy, list[Thread]()
