@@ -1,4 +1,4 @@
-"""Pages and the admin. The ingest endpoints are not here: `asgi.py` answers them without Django's handler."""
+"""Pages, the admin and the REST API. The native endpoints are not here: `asgi.py` answers them without Django."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -9,4 +9,5 @@ urlpatterns = [
     path("", include("dashboard.urls")),
 ]
 
-handler500 = "dashboard.views.errors.server_error"
+handler400 = "fluxgate_site.errors.bad_request"
+handler500 = "fluxgate_site.errors.server_error"

@@ -17,7 +17,8 @@ from django.http.response import HttpResponseBase
 
 from events.field_errors import word_for
 from events.http import HttpError, too_large
-from events.schema import InvalidEvent
+from events.ingest import refused
+from events.schema import InvalidEvent, MalformedBody
 from events.wire import FieldError
 
 logger = logging.getLogger("fluxgate.api")
@@ -60,6 +61,8 @@ def of_exception(error: Exception) -> HttpError:
             return error
         case UnreadablePostError() | RawPostDataException():
             return HttpError(400, "incomplete_body", "the body ended before it was complete")
+        case InvalidEvent() | MalformedBody():
+            return refused(error, "invalid_request")
         case SuspiciousOperation():
             return HttpError(400, "bad_request", "the request cannot be answered as it was sent")
         case IntegrityError():

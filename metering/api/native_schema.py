@@ -12,6 +12,12 @@ from events.wire import MAX_DURATION_MS
 type Schema = dict[str, Any]
 
 _REF: Final = "#/components/schemas/{name}"
+IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
 STATUSES: Final = [status.label for status in Status]
 
 
@@ -33,10 +39,9 @@ def components() -> Schema:
 
 def paths() -> Schema:
     """Operations by path and method."""
-    key = {"name": "Idempotency-Key", "in": "header", "required": False, "schema": {"type": "string", "maxLength": 255}}
-    event, stored = {"application/json": _ref("Event")}, _ref("StoredEvent")
+    event, stored = {"application/json": ref("Event")}, ref("StoredEvent")
     one = _post("Events", "Record one LLM call", "events:write", event, stored)
-    batch = {"application/json": _object({"events": _list("Event")}), "application/x-ndjson": _ref("Event")}
+    batch = {"application/json": _object({"events": _list("Event")}), "application/x-ndjson": ref("Event")}
     many = _post("Events", "Record many LLM calls", "events:write", batch, BATCH_ANSWER)
     price = _post(
         "Prices",
@@ -49,13 +54,13 @@ def paths() -> Schema:
         "Usage",
         "Record metered usage of a program",
         "usage:write",
-        {"application/json": _ref("TrackedUsage")},
-        _ref("StoredUsage"),
+        {"application/json": ref("TrackedUsage")},
+        ref("StoredUsage"),
         404,
         409,
     )
     for operation in (one, many, track):
-        operation["parameters"] = [key]
+        operation["parameters"] = [IDEMPOTENCY_KEY]
     return {
         "/api/events": {"post": one},
         "/api/events/batch": {"post": many},
@@ -66,7 +71,7 @@ def paths() -> Schema:
 
 def refusal(description: str) -> Schema:
     """An answer with the contract's error body."""
-    return {"description": description, "content": {"application/json": {"schema": _ref("Error")}}}
+    return {"description": description, "content": {"application/json": {"schema": ref("Error")}}}
 
 
 REFUSALS: Final = {
@@ -97,12 +102,13 @@ def _post(tag: str, summary: str, scope: str, body: Schema, answer: Schema, *mor
     }
 
 
-def _ref(name: str) -> Schema:
+def ref(name: str) -> Schema:
+    """A reference to one of the components."""
     return {"$ref": _REF.format(name=name)}
 
 
 def _list(name: str) -> Schema:
-    return {"type": "array", "items": _ref(name), "maxItems": 1000}
+    return {"type": "array", "items": ref(name), "maxItems": 1000}
 
 
 def _object(properties: Schema, *optional: str, description: str = "") -> Schema:
@@ -142,7 +148,7 @@ EVENT_METADATA: Final = _object(
     {
         "feature": _LABEL,
         "step": _LABEL,
-        "user": {"anyOf": [_TEXT, _ref("EventUser"), {"type": "null"}]},
+        "user": {"anyOf": [_TEXT, ref("EventUser"), {"type": "null"}]},
         "sessionId": _LABEL,
         "conversationId": _LABEL,
         "timestamp": _optional(_TEXT),
@@ -153,9 +159,9 @@ EVENT_METADATA: Final = _object(
 )
 EVENT: Final = _object(
     {
-        "usage": _ref("Usage"),
-        "status": _ref("EventStatus"),
-        "metadata": _optional(_ref("EventMetadata")),
+        "usage": ref("Usage"),
+        "status": ref("EventStatus"),
+        "metadata": _optional(ref("EventMetadata")),
         "idempotencyKey": _KEY,
     },
     *("status", "metadata", "idempotencyKey"),
@@ -173,7 +179,7 @@ BATCH_ANSWER: Final = _object(
     {
         "accepted": {"type": "integer"},
         "rejected": {"type": "integer"},
-        "results": {"type": "array", "items": {"anyOf": [_ref("StoredEvent"), _ref("Error")]}},
+        "results": {"type": "array", "items": {"anyOf": [ref("StoredEvent"), ref("Error")]}},
     }
 )
 PRICE_ANSWER: Final = _object(

@@ -12,7 +12,7 @@ from ninja.parser import Parser
 
 from events.http import HttpError
 from events.wire import FieldError
-from metering.api import customers, errors, meters, sign_in
+from metering.api import customers, errors, meters, sign_in, usage
 
 
 class ExactParser(Parser):
@@ -97,6 +97,7 @@ def _build() -> Service:
     service.add_router("/auth", sign_in.router)
     service.add_router("/meters", meters.router)
     service.add_router("/customers", customers.router)
+    service.add_router("/usage", usage.router)
     return service
 
 
