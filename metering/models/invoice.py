@@ -1,5 +1,7 @@
 """Invoices: what a customer owes for a billing month. A draft follows the usage; a finalized one never changes."""
 
+from decimal import Decimal
+
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -27,14 +29,15 @@ class LineKind(models.TextChoices):
     CREDIT = "credit", "Credit"
 
 
-def cents(**options: object) -> "models.DecimalField[object, object]":
-    return models.DecimalField(max_digits=40, decimal_places=2, **options)  # type: ignore[arg-type]
+def cents() -> "models.DecimalField[Decimal, Decimal]":
+    return models.DecimalField(max_digits=40, decimal_places=2, default=Decimal("0.00"))
 
 
 class Invoice(models.Model):
     """One customer's billing month. Its ends are moments: they stay when the organization's zone changes.
 
-    The sums are 0 while it is a draft. `rounding_usd` is how much more than the exact sum of its lines it comes to.
+    Who it is for, who issues it and the sums are empty while it is a draft. `rounding_usd` is how much more than the
+    exact sum of its lines it comes to.
     """
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="invoices")
@@ -48,11 +51,13 @@ class Invoice(models.Model):
     finalized_at = models.DateTimeField(null=True, editable=False)
     voided_at = models.DateTimeField(null=True, editable=False)
     void_reason = models.CharField(max_length=500, blank=True, default="")
+    customer_name = models.CharField(max_length=255, blank=True, default="")
+    customer_email = models.CharField(max_length=255, blank=True, default="")
     issuer = models.TextField(blank=True, default="")
     note = models.TextField(blank=True, default="")
-    subtotal_usd = cents(default=0)  # before credits
-    total_usd = cents(default=0)
-    rounding_usd = models.DecimalField(max_digits=40, decimal_places=21, default=0)
+    subtotal_usd = cents()  # before credits
+    total_usd = cents()
+    rounding_usd = models.DecimalField(max_digits=40, decimal_places=21, default=Decimal(0))
 
     class Meta:
         db_table = "invoice"
@@ -92,6 +97,7 @@ class InvoiceLine(models.Model):
     period_start = models.DateTimeField()
     period_end = models.DateTimeField()
     quantity = models.DecimalField(max_digits=40, decimal_places=9, null=True)
+    unit = models.CharField(max_length=50, blank=True, default="")
     records = models.BigIntegerField(default=0)
     exact_usd = models.DecimalField(max_digits=60, decimal_places=21)
     amount_usd = cents()

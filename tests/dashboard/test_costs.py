@@ -46,7 +46,11 @@ def read(organization: Organization, wanted: CostSearch) -> Breakdown:
     return cost_figures.read(organization.pk, wanted).breakdown
 
 
-def build(organization: Organization, now: datetime = NOW, **words: str) -> Costs:
+def build(organization: Organization, **words: str) -> Costs:
+    return build_at(NOW, organization, **words)
+
+
+def build_at(now: datetime, organization: Organization, **words: str) -> Costs:
     zone = organization.zone
     visit = Visit(organization.pk, "Northwind", zone, Role.VIEWER, "Ana", False, (), "auto", "http://x", now)
     return costs.build(visit, CostSearch.from_query(words, now, zone), "r1")
@@ -268,7 +272,7 @@ def test_what_features_carry_is_what_their_users_pay(calls: list[tuple[str, str,
 def test_metadata_is_a_dimension_like_any_other(member: Client, organization: Organization, now: datetime) -> None:
     kinds = ['{"plan": "pro", "seats": 3}', '{"plan": "free"}', '{"plan": "pro"}', None, '{"plan": ["a", 1]}']
     store_events(organization, [Call(at=now, cost=USD, metadata=kind) for kind in kinds])
-    page = build(organization, now, by="meta")
+    page = build_at(now, organization, by="meta")
     assert [option.label for option in page.metadata] == ["plan", "seats"]
     assert {row.name: row.cost.text for row in page.rows} == {
         "pro": "$2.00",
@@ -278,9 +282,9 @@ def test_metadata_is_a_dimension_like_any_other(member: Client, organization: Or
     }
     for row in page.rows:
         assert f"{row.requests.text} request" in text_of(member.get(row.requests_href).content.decode())
-    seats = build(organization, now, by="meta.seats")
+    seats = build_at(now, organization, by="meta.seats")
     assert {row.name: row.requests.text for row in seats.rows} == {"3": "1", "Not given": "4"}
-    gone = build(organization, now, by="meta.nobody")
+    gone = build_at(now, organization, by="meta.nobody")
     assert [option.label for option in gone.metadata] == ["plan", "seats", "nobody"]
 
 

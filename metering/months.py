@@ -1,0 +1,27 @@
+"""The billing months of an organization, as its settings and its zone have them."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from events.models import Organization
+from metering.models import BillingSettings
+from metering.periods import Period, period_at
+from metering.rate_book import Month
+
+
+def settings_of(organization_id: int, *, lock: bool = False) -> BillingSettings:
+    """The organization's billing settings, made with their defaults where there are none; locked for an update."""
+    BillingSettings.objects.get_or_create(organization_id=organization_id)
+    rows = BillingSettings.objects.select_for_update() if lock else BillingSettings.objects
+    return rows.get(organization_id=organization_id)
+
+
+def period_of(organization: Organization, moment: datetime) -> Period:
+    """The billing month that holds the moment."""
+    anchor_day = BillingSettings.objects.filter(organization=organization).values_list("anchor_day", flat=True).first()
+    return period_at(moment, organization.zone, anchor_day or 1)
+
+
+def month_of(start: datetime, end: datetime, zone: ZoneInfo) -> Month:
+    """The days of a period, which rates go by."""
+    return Month(start.astimezone(zone).date(), end.astimezone(zone).date())
