@@ -28,6 +28,11 @@ def at_start_of(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
+def moment_of(sent: date | datetime | None, zone: ZoneInfo) -> datetime | None:
+    """A day means its first moment by the zone's clocks."""
+    return sent if sent is None or isinstance(sent, datetime) else at_start_of(sent, zone)
+
+
 def _hours(start: datetime, zone: ZoneInfo) -> Iterator[datetime]:
     """In steps of a quarter, which all zones keep to; not all clocks are set by whole hours."""
     utc = start.astimezone(UTC)

@@ -20,6 +20,7 @@ from events.http import HttpError, too_large
 from events.ingest import refused
 from events.schema import InvalidEvent, MalformedBody
 from events.wire import FieldError
+from metering.invoicing import NoSuchInvoice, Refused
 
 logger = logging.getLogger("fluxgate.api")
 
@@ -63,6 +64,10 @@ def of_exception(error: Exception) -> HttpError:
             return HttpError(400, "incomplete_body", "the body ended before it was complete")
         case InvalidEvent() | MalformedBody():
             return refused(error, "invalid_request")
+        case NoSuchInvoice():
+            return not_found("invoice")
+        case Refused(field=field, message=message):
+            return conflict(field, message)
         case SuspiciousOperation():
             return HttpError(400, "bad_request", "the request cannot be answered as it was sent")
         case IntegrityError():

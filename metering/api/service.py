@@ -12,7 +12,7 @@ from ninja.parser import Parser
 
 from events.http import HttpError
 from events.wire import FieldError
-from metering.api import customers, errors, meters, sign_in, usage
+from metering.api import customers, errors, invoices, meters, sign_in, usage
 
 
 class ExactParser(Parser):
@@ -98,6 +98,7 @@ def _build() -> Service:
     service.add_router("/meters", meters.router)
     service.add_router("/customers", customers.router)
     service.add_router("/usage", usage.router)
+    service.add_router("/invoices", invoices.router)
     return service
 
 

@@ -75,7 +75,7 @@ def _meter(caller: Caller, meter_id: int, customer_id: int | None) -> Meter:
 
 
 def _edges(caller: Caller, bounds: Bounds, granularity: Granularity) -> list[datetime]:
-    start, until = (_moment(bound, caller) for bound in bounds)
+    start, until = (buckets.moment_of(bound, caller.zone) for bound in bounds)
     until = until or caller.now
     start = start or buckets.at_start_of(until.astimezone(caller.zone).date().replace(day=1), caller.zone)
     if start >= until:
@@ -86,13 +86,6 @@ def _edges(caller: Caller, bounds: Bounds, granularity: Granularity) -> list[dat
             [FieldError("from", f"must be at most {longest} days before to, for the granularity {granularity}")]
         )
     return buckets.edges(start, until, granularity, caller.zone)
-
-
-def _moment(bound: date | datetime | None, caller: Caller) -> datetime | None:
-    """A day means its first moment in the organization's zone."""
-    if bound is None or isinstance(bound, datetime):
-        return bound
-    return buckets.at_start_of(bound, caller.zone)
 
 
 def _parts(caller: Caller, meter: Meter, customer_id: int | None, edges: list[datetime]) -> list[Part]:

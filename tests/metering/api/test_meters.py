@@ -1,6 +1,7 @@
 """Meters and rates over HTTP."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -204,7 +205,7 @@ def test_a_rate_is_removed_unless_an_invoice_was_made_by_it(admin: Api, organiza
     )
     InvoiceLine.objects.create(
         invoice=invoice, position=1, kind="usage", text="A", meter_id=meter["id"], rate=used, period_start=NOW,
-        period_end=NOW, exact_usd=1, amount_usd=1,
+        period_end=NOW, exact_usd=Decimal(1), amount_usd=Decimal(1),
     )  # fmt: skip
     path = f"meters/{meter['id']}/rates"
     assert admin.delete(f"{path}/{used.pk}").status_code == 409
