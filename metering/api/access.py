@@ -124,14 +124,14 @@ def _no_such_organization(slug: str) -> HttpError:
 
 
 def _program(request: HttpRequest, text: str, now: datetime) -> Caller:
-    key = _key(text, now)
+    key, organization_slug = _key(text, now)
     if request.method not in READING:
         message = "API keys only read here; usage of programs goes to POST /api/v1/sdk/track, for the rest sign in"
         raise HttpError(403, "missing_scope", message)
     if Scope.READ not in key.scopes:
         raise HttpError(403, "missing_scope", "this API key lacks the scope read")
     slug = request.headers.get(ORGANIZATION_HEADER)
-    if slug is not None and not ApiKey.objects.filter(pk=key.id, organization__slug=slug).exists():
+    if slug is not None and slug != organization_slug:
         raise _no_such_organization(slug)
     return Caller(
         organization_id=key.organization_id,
@@ -143,7 +143,8 @@ def _program(request: HttpRequest, text: str, now: datetime) -> Caller:
     )
 
 
-def _key(text: str, now: datetime) -> KeyRecord:
+def _key(text: str, now: datetime) -> tuple[KeyRecord, str]:
+    """The key, and the slug of its organization. Raises HttpError 401."""
     if not keys.is_well_formed(text):
         raise unauthorized("this is not an API key of FluxGate: its form or its checksum is wrong")
     found = ApiKey.objects.select_related("organization").filter(sha256=keys.digest(text)).first()
@@ -164,7 +165,7 @@ def _key(text: str, now: datetime) -> KeyRecord:
     if found.last_used_at is None or found.last_used_at < now - KEY_NOTED_EVERY:
         unnoted = Q(last_used_at=None) | Q(last_used_at__lt=now - KEY_NOTED_EVERY)
         ApiKey.objects.filter(unnoted, pk=found.pk).update(last_used_at=now)
-    return record
+    return record, found.organization.slug
 
 
 def _check_origin(request: HttpRequest) -> None:

@@ -26,11 +26,12 @@ _NAMES: Final = {"size": "package_size", "price_usd": "package_price_usd"}
 def errors_of(rate: RateIn, path: str = "") -> list[FieldError]:
     """What is wrong with it, each field below `path`."""
     found = list(_misplaced(rate))
-    if not found:
-        try:
-            Rate(_model(rate), rate.allowance or _ZERO, rate.minimum_usd or _ZERO)
-        except InvalidRate as error:
-            found = [FieldError(_NAMES.get(one.field, one.field), one.message) for one in error.errors]
+    named = {error.field for error in found}
+    try:
+        Rate(_model(rate), rate.allowance or _ZERO, rate.minimum_usd or _ZERO)
+    except InvalidRate as error:
+        wrong = (FieldError(_NAMES.get(one.field, one.field), one.message) for one in error.errors)
+        found += [one for one in wrong if one.field not in named]
     return [FieldError(path + error.field, error.message) for error in found]
 
 
