@@ -33,6 +33,7 @@ def answer(error: HttpError) -> HttpResponse:
     response = HttpResponse(msgspec.json.encode(error.body()), status=error.status, content_type="application/json")
     response["X-Request-Id"] = error.request_id
     response["Cache-Control"] = "no-store"
+    response._has_been_logged = True  # type: ignore[attr-defined]  # a line for each slip of a caller helps nobody
     for name, value in error.headers:
         if name != b"connection":  # WSGI keeps those for the server
             response[name.decode().title()] = value.decode()

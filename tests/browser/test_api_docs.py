@@ -13,7 +13,7 @@ def test_the_page_shows_every_endpoint_and_asks_nobody_else(watched: Watched, de
     page.wait_for_selector(".opblock")
     shown = {element.inner_text() for element in page.locator(".opblock-summary-path").all()}
     assert {path.replace("\u200b", "") for path in shown} >= {"/api/events", "/api/v1/meters", "/api/v1/sdk/track"}
-    page.locator("#Meters-metering_api_meters_list_meters .opblock-summary-control").click()
+    page.locator("#operations-Meters-list_meters .opblock-summary-control").click()
     page.get_by_role("button", name="Try it out").click()
     page.wait_for_selector(".opblock.is-open .parameters input")
     watched.check()

@@ -24,7 +24,8 @@ def shape(value: Any) -> Any:
 
 def test_the_examples_are_answered_as_the_page_says(organization: Organization) -> None:
     user = MembershipFactory(organization=organization, role=Role.OWNER).user
-    api, ids, shown = Api(), {}, {}
+    api, shown = Api(), {}
+    ids: dict[str, int] = {}
     for found in _CURL.finditer(SECTION):
         path, body = found.groups()
         if path.endswith("/login"):
