@@ -42,6 +42,8 @@ def _missing(organization: Organization, now: datetime) -> Iterator[tuple[int, d
     periods = _periods(organization, now)
     edges = [period.start_at for period in periods]
     yield from _with_usage(organization.pk, [*edges, periods[-1].end_at])
+    for customer_id in _with_late_usage(organization.pk):
+        yield customer_id, now
     for customer_id, number in sorted(_with_fees(organization, periods)):
         if not _has_invoice(customer_id, periods[number]):
             yield customer_id, edges[number]
@@ -67,6 +69,19 @@ GROUP BY r.tracked_user_id, width_bucket(r.occurred_at, %s::timestamptz[]) ORDER
     with connection.cursor() as cursor:
         cursor.execute(statement, [organization_id, Environment.LIVE, edges[0], edges[-1], edges])
         return [(int(row[0]), row[1]) for row in cursor.fetchall()]
+
+
+def _with_late_usage(organization_id: int) -> list[int]:
+    """Customers without a draft whose usage came late, after all that was finalized. Index usage_record_late."""
+    statement = """SELECT DISTINCT r.tracked_user_id FROM usage_record r
+JOIN invoice closed ON closed.id = r.late_for_id AND closed.status = 'finalized'
+WHERE r.organization_id = %s AND r.late_for_id IS NOT NULL
+AND NOT EXISTS (SELECT FROM invoice i WHERE i.tracked_user_id = r.tracked_user_id
+    AND (i.status = 'draft' OR i.status = 'finalized' AND i.finalized_at > r.received_at + interval '10 seconds'))
+ORDER BY 1"""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [organization_id])
+        return [int(row[0]) for row in cursor.fetchall()]
 
 
 def _with_fees(organization: Organization, periods: list[Period]) -> set[tuple[int, int]]:

@@ -11,6 +11,7 @@ from events.models import Organization, TrackedUser
 from metering.models import Meter
 from metering.track import TRACK_PATH, Tracking
 from pricing.catalog import Catalog
+from tests.metering.billing import Billing
 from tests.native_client import NativeClient, Response, make_key, opened
 
 
@@ -56,3 +57,9 @@ def stored(columns: str = "*") -> list[Any]:
 
 def customer(organization: Organization, external_id: str = "cust_1") -> TrackedUser:
     return TrackedUser.objects.get(organization=organization, external_id=external_id)
+
+
+@pytest.fixture
+def billing(db: None) -> Billing:
+    """An organization that bills."""
+    return Billing()
