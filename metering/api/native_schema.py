@@ -43,30 +43,17 @@ def paths() -> Schema:
     one = _post("Events", "Record one LLM call", "events:write", event, stored)
     batch = {"application/json": _object({"events": _list("Event")}), "application/x-ndjson": ref("Event")}
     many = _post("Events", "Record many LLM calls", "events:write", batch, BATCH_ANSWER)
-    price = _post(
-        "Prices",
-        "Price calls without recording them",
-        "read or events:write",
+    items, prices = (
         {"application/json": _object({"items": _list("PriceItem")})},
         _object({"items": _list("PriceAnswer")}),
     )
-    track = _post(
-        "Usage",
-        "Record metered usage of a program",
-        "usage:write",
-        {"application/json": ref("TrackedUsage")},
-        ref("StoredUsage"),
-        404,
-        409,
-    )
+    price = _post("Prices", "Price calls without recording them", "read or events:write", items, prices)
+    usage, kept = {"application/json": ref("TrackedUsage")}, ref("StoredUsage")
+    track = _post("Usage", "Record metered usage of a program", "usage:write", usage, kept, 404, 409)
     for operation in (one, many, track):
         operation["parameters"] = [IDEMPOTENCY_KEY]
-    return {
-        "/api/events": {"post": one},
-        "/api/events/batch": {"post": many},
-        "/api/v1/price": {"post": price},
-        "/api/v1/sdk/track": {"post": track},
-    }
+    found = {"/api/events": one, "/api/events/batch": many, "/api/v1/price": price, "/api/v1/sdk/track": track}
+    return {path: {"post": operation} for path, operation in found.items()}
 
 
 def refusal(description: str) -> Schema:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from django.http import HttpResponse
 from ninja import Query, Router
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from events.models import Role
 from metering import track
@@ -61,7 +61,7 @@ class BucketOut(Outgoing):
 
     start: datetime
     end: datetime
-    quantity: Decimal | None
+    quantity: Annotated[Decimal | None, WithJsonSchema({"type": ["number", "null"]})]
     records: int
     customers: int
 

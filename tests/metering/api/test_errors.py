@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from metering.models import Meter
 from tests.factories import TrackedUserFactory
 from tests.metering.api.conftest import Api
 
+NOW = datetime.now(UTC)
 ERROR_KEYS = {"type", "message", "errors", "requestId"}
 
 
@@ -142,7 +144,7 @@ def _random_body(rng: random.Random, names: list[str]) -> Any:
     return body
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_nothing_that_is_sent_at_random_is_answered_with_500(admin: Api, organization: Organization, seed: int) -> None:
     rng, components = random.Random(seed), openapi.schema()["components"]["schemas"]
     meter = Meter.objects.create(organization=organization, name="Documents").pk
@@ -151,7 +153,7 @@ def test_nothing_that_is_sent_at_random_is_answered_with_500(admin: Api, organiz
     for method, path, operation in _operations():
         schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
         names = [*_fields(schema, components), "unknown"] if schema else []
-        for _ in range(25):
+        for _ in range(15):
             place = {name: rng.choice([known.get(name, 1), 1, 2**63, 10**40]) for name in ("meter_id", "customer_id")}
             url = path.format(**place, rate_id=rng.choice([1, 2**63]), invoice_id=rng.choice([1, 2**63]))
             parameters = [p["name"] for p in operation["parameters"] if p["in"] == "query"]
