@@ -396,8 +396,8 @@ def billed(place: Place) -> MeterRate:
         credit=place.ours.objects["credit"],
         period_start=invoice.period_start,
         period_end=invoice.period_end,
-        exact_usd=1,
-        amount_usd=1,
+        exact_usd=Decimal(1),
+        amount_usd=Decimal(1),
     )
     Invoice.objects.filter(pk=invoice.pk).update(status=InvoiceStatus.FINALIZED, number="INV-1", finalized_at=NOW)
     return rate
