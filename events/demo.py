@@ -73,6 +73,11 @@ class Traffic:
     now: datetime
     zone: ZoneInfo
 
+    @property
+    def scale(self) -> float:
+        """How much more traffic this is than the plans' prices were made for."""
+        return self.number / self.days / PLANNED_EVENTS_A_DAY
+
     def at(self, part: float) -> datetime:
         """The time after this part of the days."""
         return self.now - timedelta(days=self.days * (1 - part))
@@ -83,14 +88,18 @@ class Traffic:
         return datetime.combine(local.date(), time(), self.zone)
 
 
+def chance(traffic: Traffic, purpose: str) -> Random:
+    """A source of chance of its own for each purpose: what one draws does not shift what another does."""
+    return Random(f"{traffic.seed} {traffic.days} {traffic.now.timestamp():.0f} {purpose}")  # noqa: S311  not a secret
+
+
 def users(traffic: Traffic) -> list[DemoUser]:
     """The accounts behind the traffic, the most active one first."""
-    random = _chance(traffic, "users")
-    scale = traffic.number / traffic.days / PLANNED_EVENTS_A_DAY
-    return [_user(account, traffic, random.uniform(20, 400), scale) for account in company.ACCOUNTS]
+    random = chance(traffic, "users")
+    return [_user(account, traffic, random.uniform(20, 400)) for account in company.ACCOUNTS]
 
 
-def _user(account: Account, traffic: Traffic, days_before: float, scale: float) -> DemoUser:
+def _user(account: Account, traffic: Traffic, days_before: float) -> DemoUser:
     joined_at = traffic.day_at(account.joined) if account.joined else traffic.at(0) - timedelta(days=days_before)
     changes = [(joined_at.astimezone(UTC), account.plan)]
     if account.changed_plan:
@@ -100,20 +109,23 @@ def _user(account: Account, traffic: Traffic, days_before: float, scale: float) 
         name=account.name,
         email=f"ai@{account.slug}.example",
         joined_at=joined_at.astimezone(UTC),
-        revenue=tuple((at, _price(amount, scale)) for at, plan in changes if (amount := company.PLANS_USD[plan])),
+        revenue=tuple((at, price) for at, plan in changes if (price := plan_price(plan, traffic))),
     )
 
 
-def _price(amount_usd: int, scale: float) -> Decimal:
-    """The plan's price for this much traffic: whole dollars of two digits that mean something."""
-    scaled = max(1, round(amount_usd * scale))
-    digits = 1 if 0.99 < scale < 1.01 else 10 ** max(0, len(str(scaled)) - 2)
+def plan_price(plan: str, traffic: Traffic) -> Decimal | None:
+    """A plan's monthly price in USD for this much traffic: whole dollars of two digits that mean something."""
+    amount_usd = company.PLANS_USD[plan]
+    if amount_usd is None:
+        return None
+    scaled = max(1, round(amount_usd * traffic.scale))
+    digits = 1 if 0.99 < traffic.scale < 1.01 else 10 ** max(0, len(str(scaled)) - 2)
     return Decimal(scaled // digits * digits)
 
 
 def events(traffic: Traffic) -> Iterator[IncomingEvent]:
     """The calls, in order of time within each 24 hours, none after `now`, the last one at most an hour before it."""
-    random, number, days = _chance(traffic, "days"), traffic.number, traffic.days
+    random, number, days = chance(traffic, "days"), traffic.number, traffic.days
     hours = [_hour_weight(traffic, hour) for hour in range(24 * days)]
     weights = [sum(hours[24 * day : 24 * day + 24]) * random.lognormvariate(0, 0.08) for day in range(days)]
     counts = _shares(number - 1, weights)
@@ -152,8 +164,8 @@ class _Day:
     """24 hours of traffic with a source of chance of its own, so that days can be made one after the other."""
 
     def __init__(self, traffic: Traffic, day: int, hour_weights: list[float]) -> None:
-        self.random = _chance(traffic, f"day {day}")
-        self.returns = _chance(traffic, f"returns of day {day}")
+        self.random = chance(traffic, f"day {day}")
+        self.returns = chance(traffic, f"returns of day {day}")
         self.traffic = traffic
         self.hours = list(accumulate(hour_weights))
         self.end_ms = _ms(traffic.now) - (traffic.days - 1 - day) * _DAY_MS
@@ -356,8 +368,3 @@ def _failed(event: IncomingEvent, failure: Failure) -> IncomingEvent:
 
 def _ms(at: datetime) -> int:
     return int(at.timestamp() * 1000)
-
-
-def _chance(traffic: Traffic, purpose: str) -> Random:
-    """A source of chance of its own for each purpose: what one draws does not shift what another does."""
-    return Random(f"{traffic.seed} {traffic.days} {traffic.now.timestamp():.0f} {purpose}")  # noqa: S311  not a secret
