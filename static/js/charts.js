@@ -81,7 +81,7 @@
       bordercolor: colors["line-strong"],
       font: { family: font, size: 12, color: colors.text },
     },
-    xaxis: { ...layout.xaxis, automargin: true, fixedrange: true, showgrid: false, zeroline: false, nticks: 7 },
+    xaxis: { ...layout.xaxis, ticklabelstandoff: 4, automargin: true, fixedrange: true, showgrid: false, zeroline: false, nticks: 7 },
     yaxis: {
       ...layout.yaxis,
       automargin: true,
