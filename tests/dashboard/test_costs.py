@@ -46,7 +46,7 @@ def read(organization: Organization, wanted: CostSearch) -> Breakdown:
     return cost_figures.read(organization.pk, wanted).breakdown
 
 
-def build(organization: Organization, at: datetime = NOW, **words: str) -> Costs:
+def build(organization: Organization, at: datetime = NOW, /, **words: str) -> Costs:
     zone = organization.zone
     visit = Visit(organization.pk, "Northwind", zone, Role.VIEWER, "Ana", False, (), "auto", "http://x", at)
     return costs.build(visit, CostSearch.from_query(words, at, zone), "r1")
