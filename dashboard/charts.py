@@ -104,10 +104,10 @@ def _is_even(buckets: Sequence[str], bucket_ms: int) -> bool:
 
 def _hours(buckets: Sequence[str]) -> list[str]:
     """The buckets as names, all different: what an axis of categories shows in their order."""
-    names: list[str] = []
-    for bucket in buckets:
-        time = datetime.fromisoformat(bucket)
-        name = f"{time.day} {time:%b} {time:%H:%M}"
+    times, names = [datetime.fromisoformat(bucket) for bucket in buckets], list[str]()
+    several_days = len({time.date() for time in times}) > 1
+    for time in times:
+        name = f"{time.day} {time:%b} {time:%H:%M}" if several_days else f"{time:%H:%M}"
         names.append(f"{name} again" if name in names else name)
     return names
 

@@ -99,9 +99,9 @@ def test_a_chart_of_nothing_still_spans_its_buckets() -> None:
 @pytest.mark.parametrize(
     ("day", "zone", "around"),
     [
-        ("2026-10-25", "Europe/Berlin", ["25 Oct 01:00", "25 Oct 02:00", "25 Oct 02:00 again", "25 Oct 03:00"]),
-        ("2026-11-01", "America/New_York", ["1 Nov 00:00", "1 Nov 01:00", "1 Nov 01:00 again", "1 Nov 02:00"]),
-        ("2026-03-29", "Europe/Berlin", ["29 Mar 00:00", "29 Mar 01:00", "29 Mar 03:00", "29 Mar 04:00"]),
+        ("2026-10-25", "Europe/Berlin", ["01:00", "02:00", "02:00 again", "03:00"]),
+        ("2026-11-01", "America/New_York", ["00:00", "01:00", "01:00 again", "02:00"]),
+        ("2026-03-29", "Europe/Berlin", ["00:00", "01:00", "03:00", "04:00"]),
     ],
 )
 def test_hours_are_named_when_the_clock_is_changed(day: str, zone: str, around: list[str]) -> None:
@@ -116,6 +116,12 @@ def test_hours_are_named_when_the_clock_is_changed(day: str, zone: str, around: 
         for trace in figure["data"]:
             assert len(set(trace["x"])) == len(trace["y"]) == len(starts)
             assert "|".join(around) in "|".join(trace["x"])
+
+
+def test_hours_of_two_days_are_named_with_their_day() -> None:
+    buckets = ["2026-10-24 02:00", "2026-10-25 02:00", "2026-10-25 02:00"]
+    figure = charts.revenue_and_spend(buckets, HOUR_MS, [1, 2, 3], [1, 2, 3])
+    assert figure["data"][0]["x"] == ["24 Oct 02:00", "25 Oct 02:00", "25 Oct 02:00 again"]
 
 
 def test_usual_hours_are_an_axis_of_time() -> None:
