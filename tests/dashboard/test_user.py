@@ -71,6 +71,13 @@ def test_figures_worked_by_hand(organization: Organization) -> None:
         "Requests": "3",
         "Cost per 1K requests": "$750.00",
     }
+    cards = {card.label: card for card in page.cards}
+    # Two of October's 31 days at 30 USD are 1.94 USD, of which she cost 2.
+    change = cards["Spend / revenue"].delta
+    assert change
+    assert (change.direction, change.tone, cards["Spend / revenue"].previous) == ("down", "good", "103%")
+    assert cards["Revenue"].href == "/costs/?from=2026-11-01&to=2026-11-02&user=ana&by=user&sort=revenue"
+    assert cards["Requests"].href == page.requests_href
     features = panels_of(page)["features"].rows
     assert [(bar.name, bar.value) for bar in features] == [
         ("chat", "$1.00"),
