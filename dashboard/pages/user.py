@@ -72,7 +72,7 @@ def _of_revenue(figures: Figures, filters: Filters, *, known: bool) -> StatCard:
         return card
     now, before = Decimal(cost) / earned, Decimal(last.totals.cost_picousd) / last.revenue_picousd
     change = formats.delta_points(now, before, better="down")
-    return replace(card, delta=change, previous=formats.percent(before, decimals=0))
+    return replace(card, delta=change, previous=formats.of_revenue(before))
 
 
 def _amounts(history: Sequence[Change], filters: Filters) -> tuple[Amount, ...]:

@@ -83,4 +83,4 @@ def _width(cost: int, largest: int) -> float:
 
 
 def _ratio(cost: int, earned: int) -> str:
-    return formats.percent(Decimal(cost) / earned, decimals=0) if earned else "no revenue"
+    return formats.of_revenue(Decimal(cost) / earned) if earned else "no revenue"
