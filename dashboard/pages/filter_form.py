@@ -18,7 +18,7 @@ NAMES = {
     "step": "Step",
     "session": "Session",
     "conversation": "Conversation",
-    "key": "API key begins with",
+    "key": "Key begins with",
 }
 AMOUNTS = {
     "min_cost": "Cost from, USD",
