@@ -13,7 +13,7 @@ from dashboard.pages.parts import Option
 NOUNS: dict[By, tuple[str, str]] = {
     "feature": ("feature", "features"),
     "user": ("user", "users"),
-    "feature_user": ("feature × user", "features and users"),
+    "feature_user": ("feature × user", "feature–user pairs"),
     "model": ("model", "models"),
     "provider": ("provider", "providers"),
     "step": ("step", "steps"),

@@ -218,4 +218,4 @@ def ratio(cost_picousd: int, revenue_picousd: int | None) -> Figure:
         return Figure("pays nothing", "", "bad" if cost_picousd else "", is_words=True)
     share = Decimal(cost_picousd) / revenue_picousd
     tone = "bad" if share > 1 else "warn" if share >= RATIO_WATCHED else ""
-    return Figure(formats.percent(share, decimals=0), formats.percent(share, decimals=2), tone)
+    return Figure(formats.of_revenue(share), formats.percent(share, decimals=2), tone)

@@ -30,9 +30,9 @@ def spend_by_model(figures: Figures, filters: Filters) -> Chart:
         title="Spend by model",
         subtitle=f"{filters.period_text}, USD{_no_comparison(figures, filters)}",
         description=f"Stacked bars: spend per {step} by model, {filters.period_text}.",
-        figure=figure,
+        figure=figure if series or any(previous or ()) else None,
         legend=_legend(figures, filters, series),
-        table=_spend_table(figures, series),
+        table=_spend_table(figures, series) if series else None,
     )
 
 

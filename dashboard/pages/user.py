@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from django.urls import reverse
 
@@ -9,7 +10,7 @@ from dashboard import formats
 from dashboard.filters import Filters
 from dashboard.pages import overview_cards, value
 from dashboard.pages.cost_rows import ratio
-from dashboard.pages.links import costs_href, requests_href, usage_href
+from dashboard.pages.links import costs_href, usage_href
 from dashboard.pages.overview_figures import Figures
 from dashboard.pages.overview_figures import read as read_figures
 from dashboard.pages.parts import BarRow, StatCard
@@ -62,10 +63,19 @@ def _cards(figures: Figures, filters: Filters) -> tuple[StatCard, ...]:
     if figures.revenue is not None and not known:
         earned = replace(earned, value="Not known", title="Nobody sent what this user pays")
         margin = replace(margin, value=formats.UNKNOWN, title="Margin is revenue minus spend; no revenue is known")
-    share = ratio(figures.totals.cost_picousd, figures.revenue_total if known else None)
-    title = f"{formats.money(figures.totals.cost_picousd)} of {formats.money(figures.revenue_total)}" if known else ""
-    of_revenue = StatCard("Spend / revenue", share.text.capitalize(), requests_href(filters), title or share.title)
-    return spend, earned, margin, of_revenue, requests, per_1k
+    return spend, earned, margin, _of_revenue(figures, filters, known=known), requests, per_1k
+
+
+def _of_revenue(figures: Figures, filters: Filters, *, known: bool) -> StatCard:
+    cost, earned, last = figures.totals.cost_picousd, figures.revenue_total, figures.previous
+    share = ratio(cost, earned if known else None)
+    title = f"{formats.money(cost)} of {formats.money(earned)}" if known else share.title
+    card = StatCard("Spend / revenue", share.text.capitalize(), costs_href(filters, "user"), title)
+    if not (earned and last and last.revenue_picousd):
+        return card
+    now, before = Decimal(cost) / earned, Decimal(last.totals.cost_picousd) / last.revenue_picousd
+    change = formats.delta_points(now, before, better="down")
+    return replace(card, delta=change, previous=formats.of_revenue(before))
 
 
 def _metered(used: Sequence[MeterUse], filters: Filters) -> Panel | None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboard.filters import Filters
+from dashboard.formats import count
 from dashboard.pages import overview_charts
 from dashboard.pages.filter_form import FilterForm, filter_form
 from dashboard.pages.latency_table import LatencyTable, latency_table
@@ -65,6 +66,9 @@ class ValueCosts:
     panels: Sequence[Panel]
     latest: Sequence[RequestRow]
     requests_href: str
+    failed: str
+    """How many of the period's requests failed; '' when none did."""
+    failed_href: str
     latency: LatencyTable
     amounts: Sequence[Amount] | None
     """A user's monthly amounts, the latest first; None for what pays nothing by itself."""
@@ -129,6 +133,8 @@ def lay_out(
         panels=(panel, models, metered) if metered else (panel, models),
         latest=request_rows(around.latest, filters),
         requests_href=requests_href(filters),
+        failed=count(figures.totals.errors) if figures.totals.errors else "",
+        failed_href=requests_href(filters, status="error"),
         latency=latency_table(around.latency),
         amounts=amounts,
         foot_note=foot_note,
