@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import weakref
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Final
 
@@ -103,10 +104,10 @@ class Delivery:
         self._flushers.append(gate)
         self._impatient = True
         self._wake()
-        gate.acquire(timeout=max(0.0, timeout))
-        if gate in self._flushers:
+        was_empty = gate.acquire(timeout=max(0.0, timeout))
+        with suppress(ValueError):
             self._flushers.remove(gate)
-        return self._outbox.is_empty
+        return was_empty or self._outbox.is_empty
 
     def close(self, timeout: float) -> bool:
         """Flush, then keep or give up what is left, end the thread and close the connections. True: all was sent."""
@@ -177,8 +178,10 @@ class Delivery:
     def _run(self) -> None:
         while not self._closed:
             delay = self._stepped()
+            # Taken before the look: who comes after it may have handed over something in between.
+            flushers = [*self._flushers]
             if self._outbox.is_empty:
-                self._drained()
+                self._drained(flushers)
                 if self._retired:
                     break
             self._idle = delay is None
@@ -205,13 +208,12 @@ class Delivery:
             self._outbox.skip()
             return FAULT_SECONDS
 
-    def _drained(self) -> None:
+    def _drained(self, flushers: list[threading.Lock]) -> None:
         self._eager = False
-        while self._flushers:
-            try:
-                self._flushers.pop().release()
-            except (IndexError, RuntimeError):
-                break
+        for gate in flushers:
+            with suppress(ValueError):  # It has waited long enough, and gone.
+                self._flushers.remove(gate)
+                gate.release()
 
     def _end(self) -> None:
         self._idle = False
