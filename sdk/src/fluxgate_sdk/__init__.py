@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fluxgate_sdk.client import FluxGate
-from fluxgate_sdk.events import Event, Metadata, ServiceTier, Status, TrackingContext, Usage, User
+from fluxgate_sdk.events import Event, Metadata, ServiceTier, TrackingContext, Usage, User
 from fluxgate_sdk.ledger import Stats
+from fluxgate_sdk.statuses import Status
 from fluxgate_sdk.tracking import CostTrackingResponse, tracking_of
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from fluxgate_sdk.events import new_idempotency_key
 from fluxgate_sdk.statuses import Status, failure_of
-from fluxgate_sdk.tracking import ATTRIBUTE, CostTrackingResponse
+from fluxgate_sdk.tracking import CostTrackingResponse
 
 log = logging.getLogger("fluxgate")
 
@@ -242,20 +242,6 @@ def _usage_source(reading: Reading) -> str | None:
         return "partial"
     known = reading.provider_usage is not None or reading.input_tokens is not None or reading.output_tokens is not None
     return None if known else "missing"
-
-
-def attach(subject: object, tracking: CostTrackingResponse | None) -> None:
-    """Have a provider's object carry the tracking, unseen by its dump, its equality and its repr.
-
-    What has no room for it (a `str`, None) stays as it is, and so does everything where there is no tracking.
-    """
-    if tracking is None or subject is None:
-        return
-    try:
-        # A model's own __setattr__ would take it for a field: in its dump, or refused.
-        object.__setattr__(subject, ATTRIBUTE, tracking)
-    except (AttributeError, TypeError):
-        return
 
 
 class _Closable(Protocol):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fluxgate_sdk.custom import ReadUsage, Tracker
 from fluxgate_sdk.delivery import Delivery
-from fluxgate_sdk.events import Event, TrackingContext, encode, new_idempotency_key, wire_event
+from fluxgate_sdk.events import Event, TrackingContext, context_of, encode, new_idempotency_key, wire_event
 from fluxgate_sdk.lanes import EVENTS, USAGE, Item, Lane
 from fluxgate_sdk.ledger import Ledger, Stats
 from fluxgate_sdk.outbox import CAPACITY, Outbox
@@ -107,8 +107,9 @@ class FluxGate:
 
         In a block, say what was used: `call.usage(input_tokens=…, output_tokens=…)`. For a decorated function `usage`
         reads it from what the function returns, or from each item that it yields (the last one that has any counts).
+        Raises TypeError for a word that no context has.
         """
-        return Tracker(self, provider, model, context, usage)
+        return Tracker(self, provider, model, context_of(context, "track"), usage)
 
     def track_usage(
         self,

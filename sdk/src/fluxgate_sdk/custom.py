@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from fluxgate_sdk.calls import Call, EventSink, Reading
-from fluxgate_sdk.events import Status, Usage
+from fluxgate_sdk.events import Usage
+from fluxgate_sdk.statuses import Status
 from fluxgate_sdk.tracking import CostTrackingResponse
 
 if TYPE_CHECKING:

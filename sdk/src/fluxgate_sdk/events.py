@@ -13,10 +13,12 @@ import time
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypedDict
 from uuid import UUID
 
-Status = Literal["SUCCESS", "ERROR", "BLOCKED", "MAX_TOKENS", "CONTENT_FILTER", "RECITATION", "MALFORMED_REQUEST"]
+from fluxgate_sdk.statuses import Status
+
 ServiceTier = Literal["default", "standard", "batch", "flex", "priority"]
 
 
@@ -100,6 +102,18 @@ class TrackingContext(TypedDict, total=False):
     conversation_id: str
     service_tier: ServiceTier | str
     metadata: Mapping[str, Any]
+
+
+_CONTEXT_WORDS: Final = frozenset(TrackingContext.__annotations__)
+
+
+def context_of(given: Mapping[str, Any], word: str) -> Mapping[str, Any]:
+    """A context that does not change any more. Raises TypeError, as `word()` would, for a name that none has."""
+    unknown = sorted(given.keys() - _CONTEXT_WORDS)
+    if unknown:
+        known = ", ".join(sorted(_CONTEXT_WORDS))
+        raise TypeError(f"{word}() got an unexpected keyword argument {unknown[0]!r}; it takes {known}")
+    return MappingProxyType(dict(given))
 
 
 _USAGE: Final = {

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from fluxgate_sdk import bodies, calls
 from fluxgate_sdk.calls import Call, Reading
+from fluxgate_sdk.tracking import attach
 
 
 class Verdict(enum.Enum):
@@ -71,6 +72,7 @@ class Watch:
         self.pulling = False
         self.closing = False
         self.kept: bodies.Kept | None = None
+        self._has_begun = False
         self._subjects: list[weakref.ref[Any]] = []
         self._response: weakref.ref[Any] | None = None
 
@@ -79,7 +81,7 @@ class Watch:
         self._subjects.append(weakref.ref(subject))
         self._response = weakref.ref(response)
         if self.call.is_finished:
-            calls.attach(subject, self.call.tracking)
+            attach(subject, self.call.tracking)
         else:
             calls.close_at_exit(self)
 
@@ -90,9 +92,11 @@ class Watch:
         bodies.watch_body(response, self)
 
     def arrived(self, item: Any) -> Verdict:
-        """A part of the answer has arrived."""
-        self.kept = None
-        self.call.chunk_arrived()
+        """A part of the answer has arrived. Runs for every part: what is done once is not called again."""
+        if not self._has_begun:
+            self._has_begun = True
+            self.kept = None
+            self.call.chunk_arrived()
         verdict = self._take(item)
         if self.reader.complete:
             self.end()
@@ -185,7 +189,7 @@ class Watch:
         self.call.idempotency_key = self.reader.key() or self.call.idempotency_key
         how(self.reader.reading)
         for subject in self._subjects:
-            calls.attach(subject(), self.call.tracking)
+            attach(subject(), self.call.tracking)
 
     def __del__(self) -> None:
         try:
@@ -202,7 +206,7 @@ class _Queue:
         self.watch = watch
         self.ready: deque[Any] = deque()
         self._held: list[Any] = []
-        self._end: BaseException | None = None
+        self.end: BaseException | None = None
 
     def passes(self, item: Any) -> bool:
         """Take in the next part. True if the caller gets it at once; otherwise it waits, or has been swallowed."""
@@ -223,17 +227,17 @@ class _Queue:
         else:
             self.watch.fail(end)
         self._release()
-        self._end = end
+        self.end = end
         if not isinstance(end, Exception):
             self.raise_end()
 
     def raise_end(self) -> None:
-        end, self._end = self._end, None
-        if end is not None:
-            try:
-                raise end
-            finally:
-                del end  # An exception that its own frame refers to would wait for the garbage collector.
+        end, self.end = self.end, None
+        assert end is not None
+        try:
+            raise end
+        finally:
+            del end  # An exception that its own frame refers to would wait for the garbage collector.
 
     def _release(self) -> None:
         self.ready.extend(self._held)
@@ -254,7 +258,8 @@ class Items:
     def __next__(self) -> Any:
         queue, watch = self._queue, self._watch
         while not queue.ready:
-            queue.raise_end()
+            if queue.end is not None:
+                queue.raise_end()
             watch.pulling = True
             try:
                 item = next(self._source)
@@ -286,7 +291,8 @@ class AsyncItems:
     async def __anext__(self) -> Any:
         queue, watch = self._queue, self._watch
         while not queue.ready:
-            queue.raise_end()
+            if queue.end is not None:
+                queue.raise_end()
             watch.pulling = True
             try:
                 item = await self._source.__anext__()

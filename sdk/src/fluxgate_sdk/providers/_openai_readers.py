@@ -80,7 +80,11 @@ class ChatReader(OpenAIReader):
         self._reasons: list[str] = []
 
     def take(self, item: Any) -> Verdict:
-        choices, usage = get(item, "choices"), get(item, "usage")
+        # For every part of every stream: `get` spelt out.
+        if isinstance(item, dict):
+            choices, usage = item.get("choices"), item.get("usage")
+        else:
+            choices, usage = getattr(item, "choices", None), getattr(item, "usage", None)
         if self.reading.response_id is None or usage is not None:
             self._read(item, "chat")
         if usage is not None and not choices:
@@ -88,7 +92,8 @@ class ChatReader(OpenAIReader):
             return Verdict.SWALLOW if self._was_injected else Verdict.PASS
         if self._was_injected and usage is None:
             _forget_field(item, "usage")
-        return Verdict.HOLD if self._is_last(choices) and self._expects_usage else Verdict.PASS
+        is_last = bool(choices) and self._is_last(choices)
+        return Verdict.HOLD if is_last and self._expects_usage else Verdict.PASS
 
     def whole(self, answer: Any) -> None:
         self._read(answer, "chat")
@@ -98,7 +103,7 @@ class ChatReader(OpenAIReader):
         """Whether one of the choices ends here."""
         is_last = False
         for choice in choices or ():
-            reason = get(choice, "finish_reason")
+            reason = choice.get("finish_reason") if isinstance(choice, dict) else getattr(choice, "finish_reason", None)
             if isinstance(reason, str):
                 is_last = True
                 self._reasons.append(reason)

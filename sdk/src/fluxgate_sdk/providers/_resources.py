@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fluxgate_sdk import calls
-from fluxgate_sdk.tracking import ATTRIBUTE, tracking_of
+from fluxgate_sdk.tracking import ATTRIBUTE, attach, tracking_of
 
 BASE: Final = "_fluxgate_base"
 """On a class of ours: the class that it was made of."""
@@ -127,13 +127,13 @@ def _attaching(cls: Any, name: str) -> Callable[..., Any]:
     @functools.wraps(final)
     def attaching(self: Any) -> Any:
         answer = getattr(cls, name)(self)
-        calls.attach(answer, tracking_of(self))
+        attach(answer, tracking_of(self))
         return answer
 
     @functools.wraps(final)
     async def attaching_async(self: Any) -> Any:
         answer = await getattr(cls, name)(self)
-        calls.attach(answer, tracking_of(self))
+        attach(answer, tracking_of(self))
         return answer
 
     return attaching_async if inspect.iscoroutinefunction(final) else attaching
