@@ -8,6 +8,7 @@ import gc
 import threading
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ IMAGES = json_reply({"predictions": [{"bytesBase64Encoded": "aGk=", "mimeType": 
 PREDICTED = json_reply({"predictions": [{"embeddings": {"values": [0.1], "statistics": {"token_count": 4}}}]})
 EIGHT_SECONDS = types.GenerateVideosConfig(duration_seconds=8)
 VIDEO = json_reply({"name": "operations/v1"})
+CAN_CLOSE = hasattr(genai.Client, "close")
+RAISES_INSIDE = hasattr(errors.APIError, "raise_error")
+"""Whether an error in the middle of a stream is an exception."""
 
 
 @pytest.fixture(autouse=True)
@@ -59,10 +63,21 @@ def recorder() -> Recorder:
     return Recorder()
 
 
+@contextmanager
+def opened(kind: type[genai.Client] = genai.Client, **options: Any) -> Iterator[genai.Client]:
+    """A client that is closed afterwards. Older packages cannot: they do it when it is collected."""
+    client = kind(api_key="k", **options)
+    try:
+        yield client
+    finally:
+        if CAN_CLOSE:
+            client.close()
+
+
 @pytest.fixture
 def plain(provider: Loopback) -> Iterator[genai.Client]:
     """The caller's own client."""
-    with genai.Client(api_key="k", http_options={"base_url": provider.url}) as client:
+    with opened(http_options={"base_url": provider.url}) as client:
         yield client
 
 
@@ -78,7 +93,7 @@ def run(work: Callable[[], Awaitable[Any]], *clients: genai.Client) -> Any:
         try:
             return await work()
         finally:
-            for client in clients:
+            for client in clients if CAN_CLOSE else ():
                 await client.aio.aclose()
 
     return asyncio.run(whole())
@@ -221,10 +236,12 @@ class TestEveryStream:
                 ),
             )
         )
-        with pytest.raises(errors.ServerError):
+        # Older packages give an empty part in its place.
+        with pytest.raises(errors.ServerError) if RAISES_INSIDE else nullcontext():
             read(STREAMED[method])
         assert recorder.only["status"]["status"] == "ERROR"
-        assert recorder.only["metadata"]["httpStatus"] == 503
+        assert "Overloaded" in recorder.only["status"]["error_message"]
+        assert (recorder.only["metadata"]["httpStatus"], recorder.only["metadata"]["errorCode"]) == (503, "UNAVAILABLE")
         assert recorder.only["usage"]["provider_usage"] == told["usageMetadata"]
 
 
@@ -323,7 +340,7 @@ class TestWhatIsRecorded:
     ) -> None:
         options = types.HttpOptions(base_url=provider.url, api_version="v1")
         provider.answer(reply)
-        with genai.Client(vertexai=True, api_key="k", http_options=options) as client:
+        with opened(vertexai=True, http_options=options) as client:
             answer = question(create_gemini_cost_tracker(client, recorder).models)
         assert tracking_of(answer) is not None
         usage = recorder.only["usage"]
@@ -574,6 +591,7 @@ class TestTheCallersClient:
         gc.collect()
         assert plain.models.generate_content(model=MODEL, contents="hi").text == "Hello"
 
+    @pytest.mark.skipif(not CAN_CLOSE, reason="this google-genai leaves it to the interpreter")
     def test_lives_as_long_as_its_twin(self, provider: Loopback, recorder: Recorder) -> None:
         provider.answer(CONTENT)
         client = genai.Client(api_key="k", http_options={"base_url": provider.url})
@@ -598,7 +616,7 @@ class TestTheCallersClient:
                 return str(self.models.generate_content(model=MODEL, contents="hi").text)
 
         provider.answer(CONTENT)
-        with Mine(api_key="k", http_options={"base_url": provider.url}) as mine:
+        with opened(Mine, http_options={"base_url": provider.url}) as mine:
             twin: Any = create_gemini_cost_tracker(mine, recorder).with_context(feature="x")
             assert twin.greet() == "Hello"
             assert isinstance(twin, Mine)
@@ -624,7 +642,7 @@ class TestTheCallersClient:
         provider.always(":streamGenerateContent", gemini_stream(parts=2, end="open"))
 
         def once() -> None:
-            with genai.Client(api_key="k", http_options={"base_url": provider.url}) as client:
+            with opened(http_options={"base_url": provider.url}) as client:
                 session = create_gemini_cost_tracker(client, recorder)
                 session.models.generate_content(model=MODEL, contents="hi")
                 next(session.models.generate_content_stream(model=MODEL, contents="hi"))
