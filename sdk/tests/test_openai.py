@@ -467,8 +467,8 @@ class TestInAnEventLoop:
         assert sorted(event["metadata"]["user"] for event in recorder.events) == [f"u{number}" for number in range(5)]
 
 
-def test_nothing_is_left_open(provider: Loopback, recorder: Recorder) -> None:
-    def call(times: int) -> None:
+def test_nothing_is_left_open(recorder: Recorder) -> None:
+    def call(provider: Loopback, times: int) -> None:
         with OpenAI(api_key="k", base_url=provider.url) as plain:
             tracker: Any = create_openai_cost_tracker(plain, recorder, inject_stream_usage=True)
             for number in range(times):
@@ -476,26 +476,16 @@ def test_nothing_is_left_open(provider: Loopback, recorder: Recorder) -> None:
                 next(stream)
                 stream.close()
                 tracker.chat.completions.create(**CHAT)
+
+    def held(provider: Loopback) -> tuple[int, set[threading.Thread]]:
         gc.collect()
+        provider.settle()  # The other ends of the connections are the test's own.
+        return len(os.listdir("/proc/self/fd")), set(threading.enumerate())
 
-    def held() -> tuple[int, set[threading.Thread]]:
-        # The server's threads are the test's own.
-        threads = {thread for thread in threading.enumerate() if "process_request" not in thread.name}
-        return len(os.listdir("/proc/self/fd")), threads
-
-    call(2)
-    _settle(held)
-    before = held()
-    call(20)
-    assert _settle(held, before) == before
-
-
-def _settle(held: Callable[[], Any], wanted: Any = None) -> Any:
-    """The server closes its ends of the connections on its own threads; they are over when the reader has gone."""
-    for _ in range(200):
-        if held() == wanted:
-            break
-        for thread in threading.enumerate():
-            if "process_request" in thread.name:
-                thread.join(0.05)
-    return held()
+    # Of its own: connections of other tests' clients stay open.
+    with Loopback() as own:
+        own.always("/chat/completions", _chat)
+        call(own, 2)
+        before = held(own)
+        call(own, 20)
+        assert held(own) == before
