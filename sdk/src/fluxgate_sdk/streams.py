@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, wraps
 from typing import Any, Protocol
 
@@ -34,7 +34,8 @@ class Reader(Protocol):
 
     Both understand the provider's models and plain JSON objects. `complete` turns True with the terminal part;
     `is_billable` is False while there is nothing to record, as for an answer still being made in the background.
-    `wants_body` is False where the bytes say nothing of usage, as those of a sound file.
+    `wants_body` is False where the bytes say nothing of usage, as those of a sound file. `editor` is for a caller who
+    reads the bytes of an answer with these headers, if there is something in them that is not meant for him.
     """
 
     reading: Reading
@@ -48,6 +49,8 @@ class Reader(Protocol):
 
     def key(self) -> str | None:
         """An idempotency key out of the answer itself, where it can be read more than once."""
+
+    def editor(self, headers: Mapping[str, str]) -> bodies.Editor | None: ...
 
 
 class WatchesItems(Protocol):
@@ -72,6 +75,7 @@ class Watch:
         self.pulling = False
         self.closing = False
         self.kept: bodies.Kept | None = None
+        self.editor: bodies.Editor | None = None
         self._has_begun = False
         self._subjects: list[weakref.ref[Any]] = []
         self._response: weakref.ref[Any] | None = None

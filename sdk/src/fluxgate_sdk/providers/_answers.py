@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fluxgate_sdk.bodies import Editor
 from fluxgate_sdk.calls import Reading
 from fluxgate_sdk.streams import Verdict
 
@@ -28,6 +29,10 @@ class AnswerReader:
 
     def key(self) -> str | None:
         """An idempotency key out of the answer, where it can be read more than once."""
+        return None
+
+    def editor(self, headers: Mapping[str, str]) -> Editor | None:
+        """What is to be changed in the bytes of the answer for a caller who reads them."""
         return None
 
 

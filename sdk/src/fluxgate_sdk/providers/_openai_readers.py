@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from fluxgate_sdk.bodies import Editor
 from fluxgate_sdk.calls import Reading
 from fluxgate_sdk.providers._answers import AnswerReader, count, get, is_well_formed, plain, text
+from fluxgate_sdk.providers._openai_bytes import UsageEraser
 from fluxgate_sdk.statuses import openai_response_status, openai_status
 from fluxgate_sdk.streams import Verdict
 
@@ -95,6 +97,12 @@ class ChatReader(OpenAIReader):
         is_last = bool(choices) and self._is_last(choices)
         return Verdict.HOLD if is_last and self._expects_usage else Verdict.PASS
 
+    def editor(self, headers: Mapping[str, str]) -> Editor | None:
+        """None for bytes that are packed, though asked not to be: the HTTP library unpacks them only after us."""
+        if not self._was_injected or headers.get("content-encoding") or not _are_events(headers):
+            return None
+        return UsageEraser(self.take)
+
     def whole(self, answer: Any) -> None:
         self._read(answer, "chat")
         self._is_last(get(answer, "choices"))
@@ -111,6 +119,10 @@ class ChatReader(OpenAIReader):
             self.reading.stop_reason = self._reasons[0]
             self.reading.status = openai_status(self._reasons)
         return is_last
+
+
+def _are_events(headers: Mapping[str, str]) -> bool:
+    return "event-stream" in headers.get("content-type", "")
 
 
 def _forget_field(model: Any, name: str) -> None:

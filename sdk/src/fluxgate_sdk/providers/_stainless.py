@@ -215,6 +215,7 @@ class _Exchange:
         elif response.is_closed and not watch.call.streamed:
             watch.read(_content_of(response) if watch.reader.wants_body else None)
         else:
+            watch.editor = watch.reader.editor(response.headers)
             watch.watch_body(response)
             watch.follow(result, response)
         attach(result, watch.call.tracking)
@@ -239,7 +240,7 @@ class _Exchange:
 
     def _follow_parsing(self) -> None:
         """Have what a raw response is parsed into tracked as well; only the package knows when that happens."""
-        if not _wants_raw_response(self.options):
+        if not wants_raw_response(self.options):
             return
         then = self.options.post_parser if callable(self.options.post_parser) else None
         watch, adopted = self._watch, self._adopted
@@ -254,7 +255,8 @@ class _Exchange:
         self.options.post_parser = parsed
 
 
-def _wants_raw_response(options: Any) -> bool:
+def wants_raw_response(options: Any) -> bool:
+    """Whether the caller has asked for the response and not for the answer: `with_raw_response` and its like."""
     headers = options.headers
     return isinstance(headers, Mapping) and any(name.lower() == _RAW_RESPONSE_HEADER for name in headers)
 

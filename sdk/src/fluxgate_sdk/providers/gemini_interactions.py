@@ -224,6 +224,7 @@ class _Following:
     def __init__(self, response: Any, exchange: InteractionExchange) -> None:
         self._exchange = exchange
         self.kept: bodies.Kept | None = _kept(response, exchange)
+        self.editor: bodies.Editor | None = None
 
     def body_failed(self, error: BaseException) -> None:
         self._exchange.failed(error)

@@ -13,7 +13,14 @@ from openai._response import BaseAPIResponse
 
 from fluxgate_sdk.calls import EventSink
 from fluxgate_sdk.providers import _openai_readers as readers
-from fluxgate_sdk.providers._stainless import Operation, Session, TrackedAsync, TrackedSync, clone
+from fluxgate_sdk.providers._stainless import (
+    Operation,
+    Session,
+    TrackedAsync,
+    TrackedSync,
+    clone,
+    wants_raw_response,
+)
 
 if TYPE_CHECKING:
     from fluxgate_sdk.providers._openai_types import (
@@ -177,7 +184,16 @@ def _with_usage(options: Any, body: Mapping[str, Any]) -> Any:
         changed.extra_json = {**options.extra_json, "stream_options": wanted}
     else:
         changed.json_data = {**options.json_data, "stream_options": wanted}
+    if wants_raw_response(options):
+        changed.headers = _unpacked(options.headers)
     return changed
+
+
+def _unpacked(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The usage can be taken out of bytes only as long as they are not packed."""
+    if any(name.lower() == "accept-encoding" for name in headers):
+        return headers
+    return {**headers, "Accept-Encoding": "identity"}
 
 
 @functools.lru_cache(maxsize=256)
