@@ -252,6 +252,29 @@ def test_close_gives_up_what_hangs_in_a_request(server: IngestServer) -> None:
     never.set()
 
 
+def test_close_gives_up_what_the_thread_has_just_taken_in_hand(server: IngestServer) -> None:
+    taken, goes_on = threading.Event(), threading.Event()
+
+    class Slow:
+        def __str__(self) -> str:
+            # Called by the encoder: the event is in no queue at this moment.
+            taken.set()
+            goes_on.wait(LONG)
+            return "slow"
+
+    before = delivery_threads()
+    fluxgate = FluxGate(KEY, server.url)
+    response = fluxgate.enqueue(an_event(1, thing=Slow()))
+    assert taken.wait(LONG)
+    (thread,) = (thread for thread in delivery_threads() if thread not in before)
+    assert fluxgate.close(0) is False
+    goes_on.set()
+    thread.join(LONG)
+    assert response.error_message == "undelivered"
+    assert (fluxgate.stats.dropped, fluxgate.stats.pending) == ({"undelivered": 1}, 0)
+    assert server.requests == []
+
+
 END_OF_PROGRAM: dict[str, tuple[str, int]] = {
     "plain": ("fluxgate = FluxGate(KEY, URL)\nfor _ in range(250): fluxgate.enqueue(EVENT)", 250),
     "error": ("fluxgate = FluxGate(KEY, URL)\nfluxgate.enqueue(EVENT)\nraise SystemExit(3)", 1),

@@ -31,6 +31,7 @@ from loopback import (
 )
 from recorder import Recorder
 
+from fluxgate_sdk.providers import gemini_seam
 from fluxgate_sdk.providers.gemini import TrackedAsyncGemini, TrackedGemini, create_gemini_cost_tracker
 from fluxgate_sdk.tracking import tracking_of
 
@@ -567,6 +568,14 @@ class TestBatches:
         tracked.files.download(file="files/image")
         assert recorder.only["usage"]["provider_usage"] == USAGE
         assert recorder.only["metadata"]["batchKey"] == "a"
+
+
+def test_only_so_many_names_of_batches_are_remembered(recorder: Recorder) -> None:
+    tracker = gemini_seam.Tracker(recorder, "google")
+    names = [str(number) for number in range(gemini_seam.MAX_NAMES_REMEMBERED + 1)]
+    assert all(map(tracker.is_new, names))
+    assert [tracker.is_new(names[number]) for number in (-1, 1, 0)] == [False, False, True]
+    assert len(tracker.already_read) == gemini_seam.MAX_NAMES_REMEMBERED
 
 
 class TestTheCallersClient:

@@ -121,10 +121,14 @@ class Delivery:
         if thread is not None and thread is not threading.current_thread():
             # It may be in the middle of a request that takes longer; what it carries is kept or counted all the same.
             thread.join(max(0.0, deadline - time.monotonic()) if is_sent else 0.0)
-        self._outbox.abandon()
-        self._ledger.say(time.monotonic(), at_once=True)
+        self._abandon()
         self._transport.close()
         return is_sent
+
+    def _abandon(self) -> None:
+        with self._ending:
+            self._outbox.abandon()
+            self._ledger.say(time.monotonic(), at_once=True)
 
     def retire(self) -> None:
         """The client is gone: send what waits, then end."""
@@ -146,6 +150,7 @@ class Delivery:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._stepping = threading.Lock()
+        self._ending = threading.Lock()
         self._signals: SimpleQueue[None] = SimpleQueue()
         self._flushers: list[threading.Lock] = []
         self._idle = False
@@ -219,8 +224,11 @@ class Delivery:
         self._idle = False
         self._thread = None
         self._transport.close()
-        # What was handed over while this thread was on its way out has seen it alive.
-        if not self._closed and (self._outbox.intake or self._flushers):
+        if self._closed:
+            # What it had in hand while `close` gave up the rest.
+            self._abandon()
+        elif self._outbox.intake or self._flushers:
+            # What was handed over while this thread was on its way out has seen it alive.
             self._start()
 
     def _flush_here(self, timeout: float) -> bool:

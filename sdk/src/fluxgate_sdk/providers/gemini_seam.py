@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -51,9 +51,11 @@ class Tracker:
         """True the first time. The server counts what is read twice once; this spares sending it again."""
         if name in self.already_read:
             return False
-        while len(self.already_read) >= MAX_NAMES_REMEMBERED:
-            self.already_read.pop(next(iter(self.already_read)), None)
         self.already_read[name] = None
+        # Another thread may change it between these steps.
+        with suppress(RuntimeError, StopIteration):
+            while len(self.already_read) > MAX_NAMES_REMEMBERED:
+                self.already_read.pop(next(iter(self.already_read)), None)
         return True
 
 
