@@ -31,7 +31,7 @@ _SERVED_TIERS: Final = {
     "batch": "batch",
 }
 _LABELS: Final = ("feature", "step", "user", "session_id", "conversation_id")
-_COUNTERS: Final = (
+COUNTERS: Final = (
     "input_tokens",
     "output_tokens",
     "cached_tokens",
@@ -231,7 +231,7 @@ def _usage_of(reading: Reading) -> dict[str, Any]:
     if reading.provider_usage is not None:
         return {"provider_usage": reading.provider_usage, "api_flavor": reading.api_flavor or "default"}
     usage: dict[str, Any] = {
-        name: value for name in _COUNTERS if isinstance(value := getattr(reading, name), int) and value >= 0
+        name: value for name in COUNTERS if isinstance(value := getattr(reading, name), int) and value >= 0
     }
     # The wire has no word for an unknown count; `usageSource` beside it says that these are not measured.
     return {"input_tokens": 0, "output_tokens": 0, **usage}

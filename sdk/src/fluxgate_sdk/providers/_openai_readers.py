@@ -47,8 +47,8 @@ def read_usage(reading: Reading, usage: Any, flavor: str, provider: str) -> None
     reading.output_tokens = _first_count(usage, "completion_tokens", "output_tokens")
     if reading.input_tokens is None:
         return
-    prompt = get(usage, "prompt_tokens_details") or get(usage, "input_tokens_details")
-    answer = get(usage, "completion_tokens_details") or get(usage, "output_tokens_details")
+    prompt = _details(usage, "prompt_tokens_details", "input_tokens_details", "input_token_details")
+    answer = _details(usage, "completion_tokens_details", "output_tokens_details", "output_token_details")
     reading.cached_tokens = count(get(prompt, "cached_tokens"))
     reading.cache_write_tokens = count(get(prompt, "cache_write_tokens"))
     reading.reasoning_tokens = count(get(answer, "reasoning_tokens"))
@@ -56,6 +56,10 @@ def read_usage(reading: Reading, usage: Any, flavor: str, provider: str) -> None
         sent = plain(usage)
         if sent is not None and is_well_formed(sent):
             reading.provider_usage, reading.api_flavor = sent, flavor
+
+
+def _details(usage: Any, *names: str) -> Any:
+    return next((found for name in names if (found := get(usage, name)) is not None), None)
 
 
 def _first_count(usage: Any, *names: str) -> int | None:

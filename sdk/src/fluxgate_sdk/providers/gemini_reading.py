@@ -120,6 +120,11 @@ def reading_of_usage(usage: Any) -> Reading:
     is_sound = all(type(value) is int and value >= 0 for value in told)
     if is_sound and usage.get("promptTokenCount") is not None and usage.get("responseTokenCount") is None:
         return Reading(provider_usage=usage, api_flavor="default")
+    return counters_of_usage(usage)
+
+
+def counters_of_usage(usage: Mapping[str, Any]) -> Reading:
+    """The counters alone. Where it counts the answer, `responseTokenCount` is the word of live sessions."""
     counts = {name: count(usage.get(name)) for name in _USAGE_NAMES}
     output = counts["candidatesTokenCount"] or counts["responseTokenCount"]
     return Reading(
