@@ -8,12 +8,13 @@ import gc
 import threading
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gemini_clients import CAN_CLOSE, CONTENT, MODEL, USAGE, VECTORS, opened, run
 from google import genai
 from google.genai import errors, types
 from google.genai.chats import Chats
@@ -35,15 +36,6 @@ from fluxgate_sdk.providers import gemini_seam
 from fluxgate_sdk.providers.gemini import TrackedAsyncGemini, TrackedGemini, create_gemini_cost_tracker
 from fluxgate_sdk.tracking import tracking_of
 
-MODEL = "gemini-2.5-flash"
-USAGE = gemini_usage(100, 20, 30, toolUsePromptTokenCount=7, cachedContentTokenCount=40, serviceTier="flex")
-CONTENT = json_reply(gemini_content("Hello", usage=USAGE))
-VECTORS = json_reply({"embeddings": [{"values": [0.1, 0.2]}], "usageMetadata": {"promptTokenCount": 5}})
-IMAGES = json_reply({"predictions": [{"bytesBase64Encoded": "aGk=", "mimeType": "image/png"}] * 2})
-PREDICTED = json_reply({"predictions": [{"embeddings": {"values": [0.1], "statistics": {"token_count": 4}}}]})
-EIGHT_SECONDS = types.GenerateVideosConfig(duration_seconds=8)
-VIDEO = json_reply({"name": "operations/v1"})
-CAN_CLOSE = hasattr(genai.Client, "close")
 RAISES_INSIDE = hasattr(errors.APIError, "raise_error")
 """Whether an error in the middle of a stream is an exception."""
 
@@ -64,17 +56,6 @@ def recorder() -> Recorder:
     return Recorder()
 
 
-@contextmanager
-def opened(kind: type[genai.Client] = genai.Client, **options: Any) -> Iterator[genai.Client]:
-    """A client that is closed afterwards. Older packages cannot: they do it when it is collected."""
-    client = kind(api_key="k", **options)
-    try:
-        yield client
-    finally:
-        if CAN_CLOSE:
-            client.close()
-
-
 @pytest.fixture
 def plain(provider: Loopback) -> Iterator[genai.Client]:
     """The caller's own client."""
@@ -85,19 +66,6 @@ def plain(provider: Loopback) -> Iterator[genai.Client]:
 @pytest.fixture
 def tracked(plain: genai.Client, recorder: Recorder) -> TrackedGemini:
     return create_gemini_cost_tracker(plain, recorder).with_context(feature="chat", user="u-1")
-
-
-def run(work: Callable[[], Awaitable[Any]], *clients: genai.Client) -> Any:
-    """Run in a loop of its own, as `asyncio.run`, and close the asynchronous side of the clients in it."""
-
-    async def whole() -> Any:
-        try:
-            return await work()
-        finally:
-            for client in clients if CAN_CLOSE else ():
-                await client.aio.aclose()
-
-    return asyncio.run(whole())
 
 
 # Every method in both worlds: what it is asked, and what comes back.
@@ -318,35 +286,6 @@ class TestWhatIsRecorded:
         with pytest.raises(ValueError, match="Expecting value"):
             tracked.models.generate_content(model=MODEL, contents="hi")
         assert recorder.only["metadata"]["usageSource"] == "missing"
-
-    @pytest.mark.filterwarnings("ignore:The generate_images method", "ignore:The generate_videos method")
-    @pytest.mark.parametrize(
-        ("question", "reply", "tokens", "said"),
-        [
-            (lambda models: models.generate_content(model=MODEL, contents="hi"), CONTENT, None, "generateContent"),
-            (lambda models: models.embed_content(model="text-embedding-005", contents=["hi"]), PREDICTED, 4, "predict"),
-            (lambda models: models.generate_images(model="imagen-4", prompt="a cat"), IMAGES, 0, 2),
-            (lambda models: models.generate_videos(model="veo-3", prompt="a cat", config=EIGHT_SECONDS), VIDEO, 0, 8),
-        ],
-        ids=["content", "embeddings", "images", "videos"],
-    )
-    def test_vertex_is_a_provider_of_its_own(
-        self,
-        question: Ask,
-        reply: Reply,
-        tokens: int | None,
-        said: object,
-        provider: Loopback,
-        recorder: Recorder,
-    ) -> None:
-        options = types.HttpOptions(base_url=provider.url, api_version="v1")
-        provider.answer(reply)
-        with opened(vertexai=True, http_options=options) as client:
-            answer = question(create_gemini_cost_tracker(client, recorder).models)
-        assert tracking_of(answer) is not None
-        usage = recorder.only["usage"]
-        assert (usage["provider"], usage.get("input_tokens")) == ("google-vertex", tokens)
-        assert said in recorder.only["metadata"].values()
 
     def test_a_sink_that_fails_costs_the_event_alone(self, plain: genai.Client, provider: Loopback) -> None:
         class Broken:
@@ -618,6 +557,31 @@ class TestTheCallersClient:
         provider.answer(CONTENT)
         create_gemini_cost_tracker(tracked, recorder).models.generate_content(model=MODEL, contents="hi")
         assert len(recorder.events) == 1
+
+    def test_an_instrumentor_of_the_same_class_sees_the_call(
+        self, plain: genai.Client, provider: Loopback, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As OpenTelemetry's does it: the method of the package's class is replaced, after a twin was made."""
+        session = create_gemini_cost_tracker(plain, recorder)
+        asked: list[str] = []
+
+        def instrumented(name: str) -> None:
+            theirs = getattr(Models, name)
+
+            def replacing(self: Any, **arguments: Any) -> Any:
+                asked.append(name)
+                return theirs(self, **arguments)
+
+            monkeypatch.setattr(Models, name, replacing)
+
+        instrumented("generate_content")
+        instrumented("generate_content_stream")
+        provider.answer(CONTENT, gemini_stream(usage=USAGE))
+        answer = session.models.generate_content(model=MODEL, contents="hi")
+        *_, last = session.models.generate_content_stream(model=MODEL, contents="hi")
+        assert asked == ["generate_content", "generate_content_stream"]
+        assert [event["usage"]["provider_usage"] for event in recorder.events] == [USAGE, USAGE]
+        assert None not in (tracking_of(answer), tracking_of(last))
 
     def test_a_subclass_stays_one(self, provider: Loopback, recorder: Recorder) -> None:
         class Mine(genai.Client):
