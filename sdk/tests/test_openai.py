@@ -108,6 +108,22 @@ class TestWhatTheCallerSees:
         assert recorder.events == []
         assert {name: vars(plain)[name] for name in before} == before
 
+    def test_what_the_caller_does_to_an_answer_or_a_context_afterwards_changes_no_event(
+        self, tracker: Any, recorder: Recorder
+    ) -> None:
+        context: dict[str, Any] = {"user": {"id": "u1"}, "metadata": {"tags": ["a"]}}
+        answer = tracker.with_context(**context).chat.completions.create(**CHAT)
+        context["user"]["id"] = "u2"
+        context["metadata"]["tags"].append("b")
+        # As a library does that adds up the usage of several tries.
+        answer.usage.prompt_tokens += 1000
+        answer.usage.prompt_tokens_details.cached_tokens = 0
+        answer.model = "mine"
+        event = recorder.only
+        assert event["usage"]["provider_usage"] == wire.CHAT_USAGE
+        assert event["usage"]["model"] == "gpt-4o-2024-08-06"
+        assert (event["metadata"]["user"], event["metadata"]["tags"]) == ({"id": "u1"}, ["a"])
+
     def test_a_model_with_the_same_dump_equality_and_repr(self, plain: OpenAI, tracker: Any) -> None:
         theirs, ours = plain.chat.completions.create(**CHAT), tracker.chat.completions.create(**CHAT)
         assert (ours == theirs, ours.model_dump(), repr(ours)) == (True, theirs.model_dump(), repr(theirs))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from decimal import Decimal
 from types import TracebackType
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fluxgate_sdk.custom import ReadUsage, Tracker
 from fluxgate_sdk.delivery import Delivery
 from fluxgate_sdk.events import Event, TrackingContext, context_of, encode, new_idempotency_key, wire_event
-from fluxgate_sdk.lanes import EVENTS, USAGE, Item, Lane
+from fluxgate_sdk.lanes import EVENTS, USAGE, Body, Item, Lane
 from fluxgate_sdk.ledger import Ledger, Stats
 from fluxgate_sdk.outbox import CAPACITY, Outbox
 from fluxgate_sdk.spool import Spool
@@ -94,6 +94,12 @@ class FluxGate:
         item = self._item(event)
         if not item.response.done:
             self._delivery.submit(item)
+        return item.response
+
+    def _enqueue_later(self, make: Callable[[], Mapping[str, Any]]) -> CostTrackingResponse:
+        """As `enqueue`, of an event that the delivery's thread makes when it gets to it."""
+        item = self._new_item(EVENTS, lambda: wire_event(make()))
+        self._delivery.submit(item)
         return item.response
 
     def track(
@@ -182,7 +188,7 @@ class FluxGate:
             self._drop(item, "invalid", error)
         return item
 
-    def _new_item(self, lane: Lane, body: dict[str, Any] | None) -> Item:
+    def _new_item(self, lane: Lane, body: Body) -> Item:
         return Item(lane, body, CostTrackingResponse(self._timeout, self._delivery.hurry))
 
     def _drop(self, item: Item, reason: str, error: Exception) -> None:

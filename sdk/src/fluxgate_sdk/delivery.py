@@ -58,16 +58,17 @@ class Delivery:
         """Hand over an item to be sent in the background. Never waits for anything, never raises."""
         if self._process_id != os.getpid():
             self.after_fork()
-        if self._outbox.is_full and not self._closed:
+        outbox = self._outbox
+        if outbox.is_full and not self._closed:
             self._ledger.dropped("queue_full")
             item.settle(failed("dropped: the queue is full"))
             return
-        self._outbox.intake.append(item)
+        outbox.intake.append(item)
         if self._closed:
-            self._outbox.drop_late()
+            outbox.drop_late()
         elif self._thread is None:
             self._start()
-        elif self._idle or len(self._outbox.intake) >= item.lane.most:
+        elif self._idle or len(outbox.intake) >= item.lane.most:
             self._wake()
 
     def post_now(self, item: Item) -> CostTrackingResponse | None:

@@ -215,7 +215,7 @@ class Outbox:
                 self._size -= 1
                 return
             try:
-                item.payload = item.payload or encode(item.body)
+                item.payload = item.payload or encode(item.body() if callable(item.body) else item.body)
             except Exception as error:
                 self._give_up([item], "unencodable", type(error).__name__)
                 continue

@@ -43,6 +43,9 @@ class Reader(Protocol):
     is_billable: bool
     wants_body: bool
 
+    def is_quiet(self, item: Any) -> bool:
+        """Whether a part says nothing that is not known already, as most do: then `take` is spared. Never raises."""
+
     def take(self, item: Any) -> Verdict: ...
 
     def whole(self, answer: Any) -> None: ...
@@ -59,6 +62,10 @@ class WatchesItems(Protocol):
     pulling: bool
     closing: bool
 
+    @property
+    def is_quiet(self) -> Callable[[Any], bool]:
+        """Asked of every part first: those for which it is True need not be shown."""
+
     def arrived(self, item: Any) -> Verdict: ...
 
     def end(self) -> None: ...
@@ -72,6 +79,7 @@ class Watch:
     def __init__(self, call: Call, reader: Reader) -> None:
         self.call = call
         self.reader = reader
+        self.is_quiet = reader.is_quiet
         self.pulling = False
         self.closing = False
         self.kept: bodies.Kept | None = None
@@ -190,7 +198,8 @@ class Watch:
             calls.forget(self)
         if not self.reader.is_billable:
             return
-        self.call.idempotency_key = self.reader.key() or self.call.idempotency_key
+        if (key := self.reader.key()) is not None:
+            self.call.idempotency_key = key
         how(self.reader.reading)
         for subject in self._subjects:
             attach(subject(), self.call.tracking)
@@ -209,17 +218,17 @@ class _Queue:
     def __init__(self, watch: WatchesItems) -> None:
         self.watch = watch
         self.ready: deque[Any] = deque()
-        self._held: list[Any] = []
+        self.held: list[Any] = []
         self.end: BaseException | None = None
 
     def passes(self, item: Any) -> bool:
         """Take in the next part. True if the caller gets it at once; otherwise it waits, or has been swallowed."""
         verdict = self.watch.arrived(item)
-        if verdict is Verdict.PASS and not self._held:
+        if verdict is Verdict.PASS and not self.held:
             return True
         self._release()
         if verdict is Verdict.HOLD:
-            self._held.append(item)
+            self.held.append(item)
         elif verdict is Verdict.PASS:
             self.ready.append(item)
         return False
@@ -244,16 +253,21 @@ class _Queue:
             del end  # An exception that its own frame refers to would wait for the garbage collector.
 
     def _release(self) -> None:
-        self.ready.extend(self._held)
-        self._held.clear()
+        self.ready.extend(self.held)
+        self.held.clear()
 
 
 class Items:
-    """A provider's iterator of parts, each of them shown to `watch` before the caller gets it."""
+    """A provider's iterator of parts, each of them shown to `watch` before the caller gets it.
+
+    `__next__` runs for every part of every stream: what it needs is looked up once, and quiet parts are let through.
+    """
 
     def __init__(self, source: Any, watch: WatchesItems) -> None:
         self._source = source
+        self._pull = source.__next__
         self._watch = watch
+        self._is_quiet = watch.is_quiet
         self._queue = _Queue(watch)
 
     def __iter__(self) -> Items:
@@ -266,14 +280,14 @@ class Items:
                 queue.raise_end()
             watch.pulling = True
             try:
-                item = next(self._source)
+                item = self._pull()
             except BaseException as end:
                 queue.ended(end)
-            else:
-                if queue.passes(item):
-                    return item
+                continue
             finally:
                 watch.pulling = False
+            if (self._is_quiet(item) and not queue.held) or queue.passes(item):
+                return item
         return queue.ready.popleft()
 
     def close(self) -> None:
@@ -286,7 +300,9 @@ class AsyncItems:
 
     def __init__(self, source: Any, watch: WatchesItems) -> None:
         self._source = source
+        self._pull = source.__anext__
         self._watch = watch
+        self._is_quiet = watch.is_quiet
         self._queue = _Queue(watch)
 
     def __aiter__(self) -> AsyncItems:
@@ -299,14 +315,14 @@ class AsyncItems:
                 queue.raise_end()
             watch.pulling = True
             try:
-                item = await self._source.__anext__()
+                item = await self._pull()
             except BaseException as end:
                 queue.ended(end)
-            else:
-                if queue.passes(item):
-                    return item
+                continue
             finally:
                 watch.pulling = False
+            if (self._is_quiet(item) and not queue.held) or queue.passes(item):
+                return item
         return queue.ready.popleft()
 
     async def aclose(self) -> None:

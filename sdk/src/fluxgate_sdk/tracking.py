@@ -192,9 +192,11 @@ def attach(subject: object, response: CostTrackingResponse | None) -> None:
     """
     if response is None or subject is None:
         return
-    # Not setattr: the providers' models would take it for a field of theirs, or refuse it.
-    with suppress(AttributeError, TypeError):
+    try:
+        # Not setattr: the providers' models would take it for a field of theirs, or refuse it.
         object.__setattr__(subject, ATTRIBUTE, response)
+    except (AttributeError, TypeError):
+        return
 
 
 def tracking_of(response: object) -> CostTrackingResponse | None:

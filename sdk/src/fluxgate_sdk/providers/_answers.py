@@ -20,6 +20,10 @@ class AnswerReader:
     def __init__(self, model: object = None) -> None:
         self.reading = Reading(model=text(model))
 
+    def is_quiet(self, item: Any) -> bool:
+        """Whether a part says nothing new. Never raises."""
+        return False
+
     def take(self, item: Any) -> Verdict:
         """Read one part of a streamed answer."""
         return Verdict.PASS
@@ -43,6 +47,16 @@ def get(subject: Any, name: str) -> Any:
     return getattr(subject, name, None)
 
 
+def fields_of(subject: Any) -> Mapping[str, Any]:
+    """The fields of a model or of a JSON object, those too that the model's class does not know of."""
+    if isinstance(subject, dict):
+        return subject
+    fields: Mapping[str, Any] = getattr(subject, "__dict__", None) or {}
+    extra = getattr(subject, "__pydantic_extra__", None)
+    # Asking a model for a field that it does not have takes twenty times as long as asking a dictionary.
+    return {**extra, **fields} if extra else fields
+
+
 def text(value: object) -> str | None:
     """A text that is not empty; None for everything else."""
     return value if isinstance(value, str) and value else None
@@ -50,7 +64,7 @@ def text(value: object) -> str | None:
 
 def count(value: object) -> int | None:
     """A number of tokens; None for everything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if type(value) is int and value >= 0 else None
 
 
 def plain(subject: Any) -> dict[str, Any] | None:

@@ -24,6 +24,13 @@ class MessageReader(AnswerReader):
         self._provider = provider
         self._usage: dict[str, Any] = {}
 
+    def is_quiet(self, item: Any) -> bool:
+        """A part of the content."""
+        try:
+            return item.type == "content_block_delta" and self.reading.response_id is not None
+        except Exception:
+            return False
+
     def take(self, item: Any) -> Verdict:
         kind = get(item, "type")
         if kind == "message_start":
@@ -95,6 +102,10 @@ class BatchResults:
         self._make_call = make_call
         self._provider = provider
         self._batch_id = batch_id
+
+    def is_quiet(self, item: Any) -> bool:
+        """Every line is a result."""
+        return False
 
     def arrived(self, item: Any) -> Verdict:
         """One line: the result of one request. Never raises."""

@@ -25,7 +25,7 @@ _RAW_VIEWS: Final = ("with_raw_response", "with_streaming_response")
 _RAW_RESPONSE_HEADER: Final = "x-stainless-raw-response"
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Operation:
     """One billable request: what it is called, who reads its answer, and what its request says already.
 
@@ -258,7 +258,7 @@ class _Exchange:
 def wants_raw_response(options: Any) -> bool:
     """Whether the caller has asked for the response and not for the answer: `with_raw_response` and its like."""
     headers = options.headers
-    return isinstance(headers, Mapping) and any(name.lower() == _RAW_RESPONSE_HEADER for name in headers)
+    return isinstance(headers, (dict, Mapping)) and any(name.lower() == _RAW_RESPONSE_HEADER for name in headers)
 
 
 def _content_of(response: Any) -> Any:

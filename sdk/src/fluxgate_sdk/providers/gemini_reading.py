@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Any, Final, Literal
 
 from fluxgate_sdk.calls import Reading
+from fluxgate_sdk.events import copied
 from fluxgate_sdk.providers._answers import count
 from fluxgate_sdk.statuses import gemini_interaction_status, gemini_status
 
@@ -119,7 +120,8 @@ def reading_of_usage(usage: Any) -> Reading:
     told = [value for name in _USAGE_NAMES if (value := usage.get(name)) is not None]
     is_sound = all(type(value) is int and value >= 0 for value in told)
     if is_sound and usage.get("promptTokenCount") is not None and usage.get("responseTokenCount") is None:
-        return Reading(provider_usage=usage, api_flavor="default")
+        # Older packages read the JSON themselves, and go on to use the same object.
+        return Reading(provider_usage=copied(usage), api_flavor="default")
     return counters_of_usage(usage)
 
 

@@ -126,7 +126,7 @@ class OpenAIProvider:
         if options.method.lower() == "get":
             return _fetching(path, options, name)
         if path in _CHAT_OPERATIONS:
-            return _chat(client, options, body, stream, session)
+            return _chat(client, options, path, body, stream, session)
         known = _OPERATIONS.get(path)
         if known is not None:
             return Operation(known[0], known[1](name, body), options)
@@ -151,16 +151,16 @@ def _fetching(path: str, options: Any, name: str) -> Operation | None:
     return None
 
 
-def _chat(client: Any, options: Any, body: Mapping[str, Any], stream: bool, session: Session) -> Operation:
+def _chat(client: Any, options: Any, path: str, body: Mapping[str, Any], stream: bool, session: Session) -> Operation:
     """A completion; its stream is asked for its usage where the caller has not said whether to."""
-    path = _path_of(options.url)
+    provider = session.provider_name
+    if not stream:
+        return Operation(_CHAT_OPERATIONS[path], readers.ChatReader(provider, body), options)
     asked = (body.get("stream_options") or {}).get("include_usage")
-    inject = stream and asked is None and _may_inject(client, body, session)
+    inject = asked is None and _may_inject(client, body, session)
     if inject:
         options = _with_usage(options, body)
-    reader = readers.ChatReader(
-        session.provider_name, body, was_injected=inject, expects_usage=stream and (inject or asked is True)
-    )
+    reader = readers.ChatReader(provider, body, was_injected=inject, expects_usage=inject or asked is True)
     return Operation(_CHAT_OPERATIONS[path], reader, options)
 
 
