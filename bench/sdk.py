@@ -104,11 +104,12 @@ def _measure(fluxgate: FluxGate) -> None:
     chunk_added = (_added(streams) - call_added) / CHUNKS
     figures = {
         "call_added_median_us": call_added,
+        "call_added_p99_us": _p99(calls[TRACKED]) - _p99(calls[PLAIN]),
         "call_added_share": call_added / plain_call,
         "event_median_us": statistics.median(events),
-        "event_p99_us": statistics.quantiles(events, n=100)[98],
+        "event_p99_us": _p99(events),
         "event_elapsed_median_us": statistics.median(waited),
-        "event_elapsed_p99_us": statistics.quantiles(waited, n=100)[98],
+        "event_elapsed_p99_us": _p99(waited),
         "chunk_added_us": chunk_added,
         "chunk_added_share": chunk_added / (plain_stream / CHUNKS),
         "full_queue_rss_mib": _memory_of_a_full_queue(),
@@ -117,6 +118,7 @@ def _measure(fluxgate: FluxGate) -> None:
     }
     limits = {
         "call_added_median_us": "≤ 15",
+        "call_added_p99_us": "≤ 100",
         "event_p99_us": "≤ 100",
         "event_elapsed_p99_us": "≤ 100 on an idle machine",
         "chunk_added_us": "≤ 0.5",
@@ -127,20 +129,25 @@ def _measure(fluxgate: FluxGate) -> None:
     report("sdk", "What the SDK adds on the caller's thread", ("what", "figure", "limit"), rows, figures)
 
 
+def _p99(took: list[float]) -> float:
+    return statistics.quantiles(took, n=100)[98]
+
+
 def _added(took: dict[str, list[float]]) -> float:
-    """The median of what a tracked one took longer than the plain one that ran just before, in the same place."""
+    """The median of what a tracked one took longer than the plain one that ran beside it."""
     return statistics.median(tracked - plain for plain, tracked in zip(took[PLAIN], took[TRACKED], strict=True))
 
 
 def _calls(kinds: dict[str, Callable[[], None]], rounds: int = ROUNDS, calls: int = CALLS) -> dict[str, list[float]]:
-    """Microseconds of each call, by kind, in interleaved rounds."""
+    """Microseconds of each call, by kind, in turns; each kind goes first every other time."""
     took: dict[str, list[float]] = {kind: [] for kind in kinds}
     for kind in kinds.values():
         kind()
-    for _ in range(rounds):
-        for _ in range(calls):
-            for name, call in kinds.items():
-                took[name].append(_microseconds(call))
+    turns = list(kinds.items())
+    for _ in range(rounds * calls):
+        for name, call in turns:
+            took[name].append(_microseconds(call))
+        turns.reverse()
     return took
 
 

@@ -97,7 +97,7 @@ class Call:
         "_first_at",
         "_key",
         "_once",
-        "_process_id",
+        "_process",
         "_sink",
         "_started_at",
         "context",
@@ -139,7 +139,7 @@ class Call:
         self.tracking: CostTrackingResponse | None = None
         self._once = threading.Lock()
         self._first_at: float | None = None
-        self._process_id = os.getpid()
+        self._process = _process
         self.timestamp = time.time()
         self._started_at = time.monotonic()
 
@@ -191,7 +191,7 @@ class Call:
         return self.tracking
 
     def _record(self, reading: Reading, said: Mapping[str, Any]) -> None:
-        if os.getpid() != self._process_id:
+        if _process is not self._process:
             return  # A forked child ends its copies of the parent's calls; the parent still records them.
         try:
             make = partial(self._event, reading, said, time.monotonic())
@@ -271,14 +271,16 @@ class _Closable(Protocol):
     def close_at_exit(self) -> None: ...
 
 
+_process = object()
+"""Another one in every forked child. Asking the system for the process each time takes longer."""
 _live: weakref.WeakSet[_Closable] = weakref.WeakSet()
 _hook = threading.Lock()
 
 
 def _after_fork() -> None:
     """The parent's streams are the parent's; a child has hooks of its own to set."""
-    global _hook
-    _hook = threading.Lock()
+    global _hook, _process
+    _hook, _process = threading.Lock(), object()
     _live.clear()
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from fluxgate_sdk.bodies import Editor
 from fluxgate_sdk.calls import Reading
+from fluxgate_sdk.events import copied
 from fluxgate_sdk.streams import Verdict
+
+_SCALARS: Final = frozenset({int, str, float, bool})
 
 
 class AnswerReader:
@@ -75,6 +78,33 @@ def plain(subject: Any) -> dict[str, Any] | None:
         found = subject.to_dict(mode="json", warnings=False)
         return found if isinstance(found, dict) else None
     return None
+
+
+def sent_usage(usage: Any) -> dict[str, Any] | None:
+    """A usage object as the provider sent it, if every part of it is of the kind that it should be; else None."""
+    sent = usage if isinstance(usage, dict) else _sent_fields(usage) or plain(usage)
+    return sent if sent is not None and is_well_formed(sent) else None
+
+
+def _sent_fields(model: Any) -> dict[str, Any] | None:
+    """What was sent of a model that holds numbers, texts and models of such; None for any other.
+
+    The model's own dump is made for all kinds of models, and takes several times as long.
+    """
+    try:
+        names, fields = model.__pydantic_fields_set__, model.__dict__
+        sent = copied(model.__pydantic_extra__) or {}
+    except AttributeError:  # Another version of pydantic.
+        return None
+    for name, value in fields.items():
+        if name not in names:
+            continue
+        if value is not None and type(value) not in _SCALARS:
+            value = _sent_fields(value)
+            if value is None:
+                return None
+        sent[name] = value
+    return sent
 
 
 def is_well_formed(usage: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fluxgate_sdk.bodies import Editor
 from fluxgate_sdk.calls import Reading
-from fluxgate_sdk.providers._answers import AnswerReader, count, fields_of, get, is_well_formed, plain, text
+from fluxgate_sdk.providers._answers import AnswerReader, count, fields_of, get, plain, sent_usage, text
 from fluxgate_sdk.providers._openai_bytes import UsageEraser
 from fluxgate_sdk.statuses import openai_response_status, openai_status
 from fluxgate_sdk.streams import Verdict
@@ -44,13 +44,13 @@ class OpenAIReader(AnswerReader):
 
 def read_usage(reading: Reading, usage: Any, flavor: str, provider: str) -> None:
     """Fill in the usage object where the server reads it for this provider and interface, else all the counters."""
-    sent = plain(usage)
+    sent = sent_usage(usage)
     said = fields_of(usage) if sent is None else sent
     reading.input_tokens = _first_count(said, "prompt_tokens", "input_tokens")
     reading.output_tokens = _first_count(said, "completion_tokens", "output_tokens")
     if reading.input_tokens is None:
         return
-    if sent is not None and provider in READ_BY_THE_SERVER.get(flavor, ()) and is_well_formed(sent):
+    if sent is not None and provider in READ_BY_THE_SERVER.get(flavor, ()):
         reading.provider_usage, reading.api_flavor = sent, flavor
         return
     prompt = _details(said, "prompt_tokens_details", "input_tokens_details", "input_token_details")

@@ -258,7 +258,8 @@ class _Exchange:
 def wants_raw_response(options: Any) -> bool:
     """Whether the caller has asked for the response and not for the answer: `with_raw_response` and its like."""
     headers = options.headers
-    return isinstance(headers, (dict, Mapping)) and any(name.lower() == _RAW_RESPONSE_HEADER for name in headers)
+    # Without any, there is an object of the package's own in their place.
+    return hasattr(headers, "items") and any(name.lower() == _RAW_RESPONSE_HEADER for name in headers)
 
 
 def _content_of(response: Any) -> Any:
