@@ -88,6 +88,7 @@ def by_span(
         [cell.month for cell in cells],
         customer_ids=ids,
         counts_values=Aggregation.UNIQUE_COUNT in aggregations.values(),
+        takes_latest=Aggregation.LATEST in aggregations.values(),
     )
     _Reading(rate_book.load(organization.pk), months, aggregations, ids).add_up(cells, parts, spans)
     return spans
