@@ -157,3 +157,19 @@ def test_invoices_come_in_pages_the_newest_first(admin: Api, organization: Organ
     wrong = admin.get("invoices?status=open&customer_id=x&after=e30&page=2")
     assert set(field_errors(wrong)) == {"status", "customer_id", "page"}
     assert set(field_errors(admin.get("invoices?after=e30"))) == {"after"}
+
+
+def test_a_finalized_invoice_takes_the_same_queries_for_any_number_of_lines(admin: Api, customer: TrackedUser) -> None:
+    counts = set()
+    for months, meters in ((1, 1), (2, 6)):
+        at = LAST_MONTH - timedelta(days=31 * months)
+        for number in range(meters):
+            meter = admin.post("meters", {"name": f"{months}-{number}", "rates": [RATE]}).json()["id"]
+            usage = {"meter_id": meter, "customer_id": customer.pk, "quantity": 3, "timestamp": at.isoformat()}
+            assert admin.post("usage", usage).status_code == 200
+        made = admin.post("invoices", {"customer_id": customer.pk, "moment": at.isoformat()}).json()["id"]
+        assert admin.post(f"invoices/{made}/finalize").status_code == 200
+        with CaptureQueriesContext(connection) as captured:
+            assert len(admin.get(f"invoices/{made}").json()["lines"]) == meters
+        counts.add(len(captured))
+    assert len(counts) == 1
