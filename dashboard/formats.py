@@ -82,6 +82,32 @@ def usd_per_mtok(picousd_per_token: int) -> str:
     return money_exact(picousd_per_token * 1_000_000)
 
 
+# Amounts and quantities of billing, which are Decimals
+
+
+def usd(amount: Decimal) -> str:
+    """An amount of whole cents as invoices print it: "$1,234.50", "−$5.00"."""
+    return f"{MINUS if amount < 0 else ''}${_round(abs(amount), 2):,f}"
+
+
+def usd_exact(amount: Decimal) -> str:
+    """An amount with every digit that it has, at least two after the point: "$0.00525", "$5.00"."""
+    return f"{MINUS if amount < 0 else ''}${_without_zeros(abs(amount), at_least=2)}"
+
+
+def usd_short(amount: Decimal) -> str:
+    """An amount of any size as `money` writes it."""
+    return money(int(_round(amount.scaleb(12, context=_EXACT), 0)))
+
+
+def quantity(value: Decimal | None) -> str:
+    """A quantity with every digit that it has and thousands separators: "1,234.5"; a dash when there is none."""
+    if value is None:
+        return UNKNOWN
+    whole, _, fraction = f"{value:,f}".replace("-", MINUS).partition(".")
+    return f"{whole}.{kept}" if (kept := fraction.rstrip("0")) else whole
+
+
 # Counts, durations, shares
 
 
@@ -150,6 +176,11 @@ def percent(ratio: Decimal | None, *, decimals: int = 1) -> str:
         return UNKNOWN
     sign = MINUS if ratio < 0 else ""
     return f"{sign}{_unsigned_percent(abs(ratio).scaleb(2, context=_EXACT), decimals)}"
+
+
+def of_revenue(share: Decimal) -> str:
+    """Cost as a share of revenue in whole percents, at most ">999%": just after a first payment it can be anything."""
+    return ">999%" if _round(share.scaleb(2, context=_EXACT), 0) > 999 else percent(share, decimals=0)
 
 
 def _unsigned_percent(value: Decimal, decimals: int) -> str:

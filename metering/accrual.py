@@ -99,7 +99,8 @@ def _cells(organization: Organization, edges: Sequence[datetime]) -> tuple[list[
     cells: list[_Cell] = []
     period = period_of(organization, edges[0])
     while period.start_at < edges[-1]:
-        inside = [edge for edge in edges[:-1] if period.start_at < edge < period.end_at]
+        # Edges may repeat: of a period that is not over, the last ones are all at the present moment.
+        inside = [edge for edge in edges if period.start_at < edge < min(period.end_at, edges[-1])]
         for start in dict.fromkeys([period.start_at, *inside]):
             span = sum(edge <= start for edge in edges) - 1
             cells.append(_Cell(start, len(months), span if span >= 0 else None))

@@ -190,7 +190,7 @@ FULL JOIN (
 ) b USING (value, provider)
 FULL JOIN (SELECT value, provider, picousd FROM ({revenue.text}) u) r USING (value, provider)
 FULL JOIN (SELECT value, provider, picousd FROM ({former.text}) u) f USING (value, provider)
-WHERE n.events > 0 OR b.events > 0 OR r.picousd > 0 OR f.picousd > 0"""  # noqa: S608
+WHERE n.events > 0 OR b.events > 0 OR r.picousd <> 0 OR f.picousd <> 0"""  # noqa: S608
 
 
 def _order(search: CostSearch) -> str:

@@ -47,6 +47,10 @@ worker_process_shutdown = Signal()
 }
 
 USING = {
+    "README": """
+from types import SimpleNamespace as Of
+on_event(Of(type="response.done", response=Of(usage={"input_tokens": 8, "output_tokens": 3})))
+""",
     "django": """
 from django.conf import settings
 from django.urls import path
@@ -91,7 +95,7 @@ assert handler.fluxgate.stats.sent == 1
 """,
 }
 FEATURES = {
-    "README": {"chat-assistant", "drafts", "search", "summary", None},
+    "README": {"chat-assistant", "drafts", "search", "summary", "voice", None},
     "django": {"support", "support-live"},
     "fastapi": {"support", "support-live", "estimates"},
     "worker": {"summaries", "classification", "functions"},

@@ -108,6 +108,22 @@ class TestWhatTheCallerSees:
         assert recorder.events == []
         assert {name: vars(plain)[name] for name in before} == before
 
+    def test_what_the_caller_does_to_an_answer_or_a_context_afterwards_changes_no_event(
+        self, tracker: Any, recorder: Recorder
+    ) -> None:
+        context: dict[str, Any] = {"user": {"id": "u1"}, "metadata": {"tags": ["a"]}}
+        answer = tracker.with_context(**context).chat.completions.create(**CHAT)
+        context["user"]["id"] = "u2"
+        context["metadata"]["tags"].append("b")
+        # As a library does that adds up the usage of several tries.
+        answer.usage.prompt_tokens += 1000
+        answer.usage.prompt_tokens_details.cached_tokens = 0
+        answer.model = "mine"
+        event = recorder.only
+        assert event["usage"]["provider_usage"] == wire.CHAT_USAGE
+        assert event["usage"]["model"] == "gpt-4o-2024-08-06"
+        assert (event["metadata"]["user"], event["metadata"]["tags"]) == ({"id": "u1"}, ["a"])
+
     def test_a_model_with_the_same_dump_equality_and_repr(self, plain: OpenAI, tracker: Any) -> None:
         theirs, ours = plain.chat.completions.create(**CHAT), tracker.chat.completions.create(**CHAT)
         assert (ours == theirs, ours.model_dump(), repr(ours)) == (True, theirs.model_dump(), repr(theirs))
@@ -467,8 +483,8 @@ class TestInAnEventLoop:
         assert sorted(event["metadata"]["user"] for event in recorder.events) == [f"u{number}" for number in range(5)]
 
 
-def test_nothing_is_left_open(provider: Loopback, recorder: Recorder) -> None:
-    def call(times: int) -> None:
+def test_nothing_is_left_open(recorder: Recorder) -> None:
+    def call(provider: Loopback, times: int) -> None:
         with OpenAI(api_key="k", base_url=provider.url) as plain:
             tracker: Any = create_openai_cost_tracker(plain, recorder, inject_stream_usage=True)
             for number in range(times):
@@ -476,26 +492,16 @@ def test_nothing_is_left_open(provider: Loopback, recorder: Recorder) -> None:
                 next(stream)
                 stream.close()
                 tracker.chat.completions.create(**CHAT)
+
+    def held(provider: Loopback) -> tuple[int, set[threading.Thread]]:
         gc.collect()
+        provider.settle()  # The other ends of the connections are the test's own.
+        return len(os.listdir("/proc/self/fd")), set(threading.enumerate())
 
-    def held() -> tuple[int, set[threading.Thread]]:
-        # The server's threads are the test's own.
-        threads = {thread for thread in threading.enumerate() if "process_request" not in thread.name}
-        return len(os.listdir("/proc/self/fd")), threads
-
-    call(2)
-    _settle(held)
-    before = held()
-    call(20)
-    assert _settle(held, before) == before
-
-
-def _settle(held: Callable[[], Any], wanted: Any = None) -> Any:
-    """The server closes its ends of the connections on its own threads; they are over when the reader has gone."""
-    for _ in range(200):
-        if held() == wanted:
-            break
-        for thread in threading.enumerate():
-            if "process_request" in thread.name:
-                thread.join(0.05)
-    return held()
+    # Of its own: connections of other tests' clients stay open.
+    with Loopback() as own:
+        own.always("/chat/completions", _chat)
+        call(own, 2)
+        before = held(own)
+        call(own, 20)
+        assert held(own) == before

@@ -65,7 +65,11 @@ class Spool:
         for path in self._waiting():
             if not self._claim(path):
                 continue
-            items = _items(path)
+            try:
+                items = _items(path)
+            except OSError:
+                self._let_go(path)
+                continue
             if items:
                 self._watch(path, items)
                 return items
@@ -91,7 +95,12 @@ class Spool:
             item.on_settled = one_settled
 
     def _done(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
+        # What cannot be removed is sent again by the next start, and counted once.
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        self._let_go(path)
+
+    def _let_go(self, path: Path) -> None:
         descriptor = self._open.pop(path, None)
         if descriptor is not None:
             os.close(descriptor)
