@@ -34,7 +34,8 @@ class CustomerSelect(AutocompleteSelect):
 
     @property
     def media(self) -> forms.Media:
-        return super().media + forms.Media(js=["js/admin_search.js"])
+        # In this order: it names what the other one has made.
+        return super().media + forms.Media(js=["admin/js/autocomplete.js", "js/admin_search.js"])
 
     def build_attrs(self, base_attrs: Any, extra_attrs: Any = None) -> dict[str, Any]:
         found: dict[str, Any] = super().build_attrs(base_attrs, extra_attrs)

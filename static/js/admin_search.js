@@ -1,8 +1,8 @@
 // The admin's search among many objects is a box of its own making, which says what is chosen but not what it is for.
 "use strict";
 
-// The boxes are made as soon as the page is read, which is before this.
-addEventListener("load", () => {
+// After the admin's own script, which makes the boxes in the same way.
+django.jQuery(() => {
   for (const select of document.querySelectorAll("select.admin-autocomplete")) {
     const shown = document.getElementById(`select2-${select.id}-container`);
     const label = document.querySelector(`label[for="${select.id}"]`);
