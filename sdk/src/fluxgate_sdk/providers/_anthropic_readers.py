@@ -84,7 +84,8 @@ class MessageReader(AnswerReader):
         reading.reasoning_tokens = count(get(usage.get("output_tokens_details"), "thinking_tokens"))
         if self._provider in READ_BY_THE_SERVER and is_well_formed(usage):
             # A compaction among the iterations, searches, speed and region have prices of their own.
-            reading.provider_usage, reading.api_flavor = usage, "messages"
+            # A copy: more may be said after the caller has left, when the event is on its way.
+            reading.provider_usage, reading.api_flavor = dict(usage), "messages"
 
 
 class FetchReader(AnswerReader):
