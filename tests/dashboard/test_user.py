@@ -153,7 +153,9 @@ def test_who_is_not_there_is_not_found(member: Client, organization: Organizatio
 def test_a_user_without_requests_in_the_period(member: Client, organization: Organization, now: datetime) -> None:
     store_events(organization, [Call(at=now - timedelta(days=60), user="ana")])
     response = member.get(f"/costs/user/?{urlencode({'user': 'ana'})}")
-    assert text_of(response.content.decode()).count("No requests in this period.") == 3
+    text = text_of(response.content.decode())
+    assert text.count("No requests in this period.") == 3
+    assert text.count("Nothing was spent in this period.") == 1
 
 
 def test_polling_answers_204_until_something_is_committed(
