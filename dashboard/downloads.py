@@ -48,6 +48,13 @@ def file_download(request: HttpRequest, path: Path, file_format: str, name: str)
     return _as_file(response, name)
 
 
+def attachment(content: bytes | str, content_type: str, name: str) -> HttpResponse:
+    """A small file that was made for this answer; `name` holds nothing that a header would have to escape."""
+    response = HttpResponse(content, content_type=content_type)
+    _as_file(response, name)
+    return response
+
+
 def _as_file(response: HttpResponseBase, name: str) -> HttpResponseBase:
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["X-Content-Type-Options"] = "nosniff"

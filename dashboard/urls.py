@@ -5,6 +5,7 @@ from django.urls import path, register_converter
 from dashboard.sign_in import SignIn, SignOut
 from dashboard.views import (
     exports,
+    invoices,
     keys,
     metering,
     preferences,
@@ -47,6 +48,13 @@ urlpatterns = [
     path("sessions/conversation/", sessions.conversation, name="conversation"),
     path("usage/", metering.usage, name="usage"),
     path("customers/", metering.customers, name="customers"),
+    path("invoices/", invoices.invoices, name="invoices"),
+    path("invoices/<int:invoice_id>/", invoices.invoice, name="invoice"),
+    path("invoices/<int:invoice_id>/invoice.pdf", invoices.pdf, name="invoice_pdf"),
+    path("invoices/<int:invoice_id>/lines.csv", invoices.csv, name="invoice_csv"),
+    path("invoices/<int:invoice_id>/finalize/", invoices.finalize, name="invoice_finalize"),
+    path("invoices/<int:invoice_id>/void/", invoices.void, name="invoice_void"),
+    path("invoices/<int:invoice_id>/credit/", invoices.credit, name="invoice_credit"),
     path("exports/", exports.exports, name="exports"),
     path("exports/<int:export_id>/stop", exports.stop, name="export_stop"),
     path("exports/<int:export_id>/remove", exports.remove, name="export_remove"),

@@ -13,7 +13,7 @@ from dashboard.filters import Filters
 from dashboard.formats import Delta, count, quantity
 from dashboard.pages.cost_rows import Figure
 from dashboard.pages.links import user_href
-from dashboard.pages.meter_words import aggregation, with_unit
+from dashboard.pages.meter_words import aggregation
 from dashboard.queries.meter_usage import CustomerUse, MeterFacts, MeterUse, Record
 from metering.accrual import Accrued
 from metering.models.usage_record import public_id
@@ -71,6 +71,7 @@ class RecordRow:
     meter: str
     meter_href: str
     quantity: str
+    unit: str
     unique_value: str
     metadata: str
     late: str
@@ -160,13 +161,15 @@ def _record_row(one: Record, meter: MeterFacts, own: Filters) -> RecordRow:
     return RecordRow(
         id=public_id(one.id),
         at=_short(one.occurred_at, own.zone),
-        at_title=f"{formats.moment(one.occurred_at, own.zone)}; received {formats.moment(one.received_at, own.zone)}",
+        at_title=f"{formats.moment(one.occurred_at, own.zone)}; received {formats.moment(one.received_at, own.zone)}"
+        f"; {public_id(one.id)}",
         customer=one.name or one.external_id,
         customer_title=one.external_id,
         customer_href=usage_href(own, user=one.external_id),
         meter=meter.name,
         meter_href=usage_href(own, meter=str(meter.id)),
-        quantity=with_unit(quantity(one.quantity), meter.unit),
+        quantity=quantity(one.quantity),
+        unit=meter.unit,
         unique_value=one.unique_value or "",
         metadata=one.metadata,
         late=one.late_for,

@@ -20,6 +20,10 @@ PAGES = {
     "/requests/{event}/": 3,
     "/costs/": 10,
     "/costs/?by=user": 16,
+    "/usage/": 10,
+    "/usage/?meter=1": 12,
+    "/invoices/": 10,
+    "/invoices/1/": 5,
     "/sessions/": 10,
     "/pricing/": 16,
 }
@@ -40,6 +44,9 @@ ELEMENTS = {
     "/?period=90d": 1_500,
     "/requests/": 1_500,
     "/costs/?by=user": 2_000,
+    "/usage/": 1_500,
+    "/usage/?meter=1": 1_500,
+    "/invoices/": 1_500,
     "/sessions/": 1_500,
     "/pricing/": 1_500,
 }

@@ -8,9 +8,12 @@ from dashboard import export_files
 from dashboard.models import Export, ExportFormat, ExportState, SavedView
 from events.models import Membership, Organization, Role, TrackedUser, User
 from events.models.event import public_id
+from metering import invoicing
+from metering.months import period_of
 from pricing.models import PricingRevision
 from tests.events_table import Call, store_events
 from tests.factories import ApiKeyFactory, MembershipFactory, OrganizationFactory
+from tests.metering.billing import Billing
 
 SECRET = "secret"
 """Part of every name and id below: whoever must not see the organization must not read it."""
@@ -71,8 +74,23 @@ def _named(organization: Organization, members: Mapping[Role, Membership], now: 
             is_shared=True,
             created_at=now,
         ).pk,
+        **_billing(organization, words["user"], now),
         "first_revision": PricingRevision.objects.order_by("pk")[0].pk,
     }
+
+
+def _billing(organization: Organization, external_id: str, now: datetime) -> dict[str, str | int]:
+    """A meter with usage in two months that have ended: one has a draft, the later one an invoice."""
+    billing, moments = Billing(of=organization), (now - timedelta(days=70), now - timedelta(days=35))
+    customer, meter = billing.customer(external_id), billing.meter(f"{SECRET}-meter")
+    billing.per_unit(meter, "1")
+    for moment in moments:
+        billing.used(meter, customer=customer, occurred_at=moment)
+    draft, invoice = (invoicing.open_draft(organization.pk, customer.pk, moment) for moment in moments)
+    invoicing.finalize(invoice.pk, organization.pk, now)
+    # Not part of the secret: a form that is refused shows again what was typed.
+    found = {"customer": billing.customer("cust_1").external_id, "month": f"{period_of(organization, now).first_day}"}
+    return found | {"meter": meter.pk, "draft": draft.pk, "invoice": invoice.pk}
 
 
 def _export(organization: Organization, owner: User, now: datetime) -> int:

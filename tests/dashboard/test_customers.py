@@ -35,7 +35,7 @@ def build(organization: Organization, **words: str) -> Customers:
 @pytest.fixture
 def billing(organization: Organization) -> Billing:
     """March: `both` costs 4 USD and uses for 25, pays 31 a month; `metered` only uses; `llm` only costs."""
-    billing = Billing(organization=organization)
+    billing = Billing(of=organization)
     documents = billing.meter(unit="pages")
     billing.rate(documents, RateKind.GRADUATED, tiers=[("10", "2", "0"), (None, "1", "0")])
     billing.used(documents, "8", "2026-03-05", customer=billing.customer("both"))

@@ -14,10 +14,12 @@ from pytest_django import DjangoDbBlocker
 from dashboard.models import Export, SavedView
 from events.models import Membership, Organization, RejectedCall, Role, TrackedUser, User
 from events.models.event import public_id
+from metering import invoicing
 from pricing import catalog
 from tests.dashboard import price_rows, url_table
 from tests.events_table import Call, store_events
 from tests.factories import ApiKeyFactory, MembershipFactory, OrganizationFactory
+from tests.metering.billing import Billing
 
 PAGES = {
     "/": 18,
@@ -34,6 +36,13 @@ PAGES = {
     "/sessions/?by=conversation": 8,
     "/sessions/session/?session=s-1": 8,
     "/sessions/conversation/?conversation=c-1": 8,
+    "/usage/": 17,
+    "/usage/?meter={meter}": 21,
+    "/invoices/": 30,
+    "/invoices/{invoice}/": 12,
+    "/invoices/{draft}/finalize/": 22,
+    "/invoices/{invoice}/void/": 9,
+    "/invoices/{invoice}/credit/": 12,
     "/exports/": 6,
     "/views/": 5,
     "/shortcuts/": 5,
@@ -48,7 +57,15 @@ PAGES = {
     "/settings/members/{membership}/remove/": 5,
     "/settings/account/": 4,
 }
-NO_PAGES = {"requests_csv", "costs_csv", "export_download", "settings_password", "sign_in"}
+NO_PAGES = {
+    "invoice_pdf",
+    "invoice_csv",
+    "requests_csv",
+    "costs_csv",
+    "export_download",
+    "settings_password",
+    "sign_in",
+}
 """Read too, but files, a redirect, or shown to nobody's organization."""
 
 
@@ -70,7 +87,8 @@ def build(size: int) -> Sized:
     )
     events = store_events(organization, (_call(number, size, some, now) for number in range(size)))
     _store_lists(organization, owner, min(some, 40), now)
-    return Sized(owner, {"event": public_id(events[0]), "membership": _member(organization).pk})
+    named = {"event": public_id(events[0]), "membership": _member(organization).pk}
+    return Sized(owner, named | _store_billing(organization, min(some, 40), now))
 
 
 def _call(number: int, size: int, some: int, now: datetime) -> Call:
@@ -108,6 +126,20 @@ def _store_lists(organization: Organization, owner: User, rows: int, now: dateti
     )
 
 
+def _store_billing(organization: Organization, some: int, now: datetime) -> dict[str, int]:
+    """So many meters and customers with usage and an invoice each; and one draft, as drafts are drawn up singly."""
+    billing, before = Billing(of=organization), now - timedelta(days=35)
+    for number in range(some):
+        meter, customer = billing.meter(f"meter {number}"), billing.customer(f"u-{number}")
+        billing.per_unit(meter, "1")
+        for moment in (now, before):
+            billing.used(meter, customer=customer, occurred_at=moment)
+        invoice = invoicing.open_draft(organization.pk, customer.pk, before)
+        invoicing.finalize(invoice.pk, organization.pk, now)
+    draft = invoicing.open_draft(organization.pk, billing.customer("u-0").pk, now)
+    return {"meter": meter.pk, "invoice": invoice.pk, "draft": draft.pk}
+
+
 def _member(organization: Organization) -> Membership:
     made: Membership = MembershipFactory(organization=organization)
     return made
@@ -140,5 +172,10 @@ def test_a_hundred_and_ten_thousand_events_take_the_same_queries(sizes: list[Siz
 
 def test_every_page_is_counted() -> None:
     pages = {address.name for address in url_table.DASHBOARD if address.method == "GET"} - NO_PAGES
-    counted = {resolve(path.partition("?")[0].format(event="e", membership=1)).url_name for path in PAGES}
+    counted = {
+        resolve(
+            path.partition("?")[0].format(event="e", **dict.fromkeys(("membership", "meter", "invoice", "draft"), 1))
+        ).url_name
+        for path in PAGES
+    }
     assert counted == pages

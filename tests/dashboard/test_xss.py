@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -18,10 +19,13 @@ from dashboard.models import SavedView
 from events.event_columns import unguarded
 from events.models import Organization, RejectedCall, Role, TrackedUser
 from events.models.event import public_id
+from metering import invoicing
+from metering.models import BillingSettings, Credit, Invoice, Meter, Plan, Subscription
 from tests.dashboard import url_table
 from tests.dashboard.payloads import FORMULAS, MARK, PAYLOADS
 from tests.events_table import Call, store_events
 from tests.factories import ApiKeyFactory, MembershipFactory, OrganizationFactory
+from tests.metering.billing import Billing
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 URLS = ("href", "src", "action", "formaction", "hx-get", "hx-post", "data-lib")
@@ -123,6 +127,7 @@ def _store(organization: Organization, owner: Any, payload: str, now: datetime) 
         is_shared=True,
         created_at=now,
     )
+    _store_billing(organization, payload, now)
     RejectedCall.objects.create(
         organization=organization,
         at=now,
@@ -132,6 +137,26 @@ def _store(organization: Organization, owner: Any, payload: str, now: datetime) 
         message=payload,
         excerpt=payload,
     )
+
+
+def _store_billing(organization: Organization, payload: str, now: datetime) -> None:
+    """A meter with usage, a plan, an invoice with a credit note, and one that is void."""
+    billing, moments = Billing(of=organization), (now - timedelta(days=70), now - timedelta(days=35))
+    customer = billing.customer(payload)
+    meter = billing.meter(payload[:100], "UNIQUE_COUNT", unit=payload[:50])
+    billing.per_unit(meter, "100")
+    for moment in (now, *moments):
+        used = {"unique_value": payload, "metadata": {"seat": payload}}
+        billing.used(meter, customer=customer, occurred_at=moment, **used)
+    plan = Plan.objects.create(organization=organization, name=payload[:100], fee_usd=Decimal(1))
+    Subscription.objects.create(tracked_user=customer, plan=plan, starts_on=moments[0].date())
+    Credit.objects.create(tracked_user=customer, amount_usd=Decimal(1), note=payload)
+    BillingSettings.objects.update_or_create(organization=organization, defaults={"issuer": payload, "note": payload})
+    opened = (invoicing.open_draft(organization.pk, customer.pk, moment) for moment in moments)
+    void, credited = (invoicing.finalize(draft.pk, organization.pk, now) for draft in opened)
+    invoicing.void(void.pk, organization.pk, payload, now)
+    invoicing.credit(credited.pk, organization.pk, Decimal(1), payload, now)
+    invoicing.open_draft(organization.pk, customer.pk, now)
 
 
 def pages(events: list[str]) -> Iterator[tuple[str, dict[str, str], str]]:
@@ -150,8 +175,22 @@ def pages(events: list[str]) -> Iterator[tuple[str, dict[str, str], str]]:
         yield reverse("dashboard:prices"), {"q": payload}, ""
     for event, payload in zip(events, PAYLOADS, strict=True):
         yield reverse("dashboard:request", args=[event]), {}, payload
+    yield from billing_pages()
     for by in ("user", "feature_user", "model", "provider", "step"):
         yield reverse("dashboard:costs"), {"by": by}, PAYLOADS[0]
+
+
+def billing_pages() -> Iterator[tuple[str, dict[str, str], str]]:
+    """Usage and invoices of each payload, and what may be done to them."""
+    for meter in Meter.objects.all():
+        yield reverse("dashboard:usage"), {"meter": str(meter.pk)}, meter.name
+    for payload in PAYLOADS:
+        yield reverse("dashboard:usage"), {"user": payload}, payload
+        yield reverse("dashboard:invoices"), {"user": payload}, payload
+    for invoice in Invoice.objects.select_related("tracked_user"):
+        actions = {"draft": ("finalize",), "finalized": ("credit", "void"), "void": ()}[invoice.status]
+        for name in ("invoice", *(f"invoice_{action}" for action in actions)):
+            yield reverse(f"dashboard:{name}", args=[invoice.pk]), {}, invoice.tracked_user.external_id
 
 
 def test_what_people_write_is_text_on_every_page(world: tuple[Client, list[str]]) -> None:

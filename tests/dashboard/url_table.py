@@ -36,6 +36,7 @@ def post(
 
 
 EVENT, EXPORT, VIEW = {"event_id": "{event}"}, {"export_id": "{export}"}, {"view_id": "{view}"}
+INVOICE, DRAFT = {"invoice_id": "{invoice}"}, {"invoice_id": "{draft}"}
 MEMBERSHIP = {"membership_id": "{viewers_membership}"}
 PRICE = {"provider": "openai", "key": "gpt-4o"}
 PERIOD = {"period": "7d"}
@@ -53,6 +54,20 @@ DASHBOARD = [
     get("sessions", "in 200 200 200 200 200"),
     get("session", "in 200 200 200 200 404", query="session={session}"),
     get("conversation", "in 200 200 200 200 404", query="conversation={conversation}"),
+    get("usage", "in 200 200 200 200 200"),
+    get("usage", "in 200 200 200 200 404", query="meter={meter}&user={user}"),
+    get("invoices", "in 200 200 200 200 200"),
+    post("invoices", "in 403 403 302 302 422", {"customer": "{customer}", "month": "{month}"}),
+    get("invoice", "in 200 200 200 200 404", INVOICE),
+    get("invoice_pdf", "in 200 200 200 200 404", INVOICE),
+    get("invoice_csv", "in 200 200 200 200 404", INVOICE),
+    get("invoice_finalize", "in 403 403 200 200 404", DRAFT),
+    post("invoice_finalize", "in 403 403 302 302 404", args=DRAFT),
+    get("invoice_void", "in 403 403 200 200 404", INVOICE),
+    post("invoice_void", "in 403 403 302 302 404", {"reason": "wrong"}, INVOICE),
+    get("invoice_credit", "in 403 403 200 200 404", INVOICE),
+    # Without the token of a form that was shown.
+    post("invoice_credit", "in 403 403 422 422 404", {"reason": "wrong", "amount_usd": "1"}, INVOICE),
     get("exports", "in 200 200 200 200 200"),
     post("exports", "in 302 302 302 302 302", PERIOD | {"format": "csv"}),
     get("export_download", "in 200 200 200 200 404", EXPORT),

@@ -18,11 +18,11 @@ def at(text: str) -> datetime:
 
 
 class Billing:
-    """Makes rows of one organization: the given one, or a new one."""
+    """Makes rows of one organization, a new one where none is given."""
 
-    def __init__(self, time_zone: str = "UTC", organization: Organization | None = None) -> None:
+    def __init__(self, time_zone: str = "UTC", of: Organization | None = None) -> None:
         number = next(_numbers)
-        self.organization = organization or Organization.objects.create(
+        self.organization = of or Organization.objects.create(
             name=f"Biller {number}", slug=f"biller-{number}", time_zone=time_zone
         )
 

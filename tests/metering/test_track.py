@@ -233,7 +233,7 @@ def test_a_commit_under_way_is_waited_for_and_is_on_the_invoice(
     usage: Usage, meter: Meter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The writer is between its look at the invoices and its commit when somebody finalizes the month."""
-    billing = Billing(organization=usage.organization)
+    billing = Billing(of=usage.organization)
     billing.per_unit(meter, "1")
     last_month = datetime.now(UTC).replace(day=1, hour=12) - timedelta(days=5)
     usage.track(meter, quantity=3, timestamp=last_month.isoformat())
