@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
-from dashboard.queries.reading import fetch
+from dashboard.queries.reading import fetch, once
 from events.models import Organization
 from metering import accrual, quantities
+from metering.accrual import Terms
 from metering.models import Meter
 from metering.quantities import Span
 
@@ -16,19 +17,20 @@ def of_each_user(
     organization_id: int, start: datetime, until: datetime, external_id: str | None = None
 ) -> dict[int, int]:
     """What the usage of a span is worth, by tracked user, of all or of the one. Nothing is read without meters."""
-    if not _bills(organization_id):
+    billing = _billing(organization_id)
+    if billing is None:
         return {}
-    organization = Organization.objects.get(pk=organization_id)
-    found = accrual.accrued(organization, start, until, customer_ids=_ids(organization_id, external_id))
+    ids = _ids(organization_id, external_id)
+    found = accrual.accrued(billing.organization, start, until, customer_ids=ids, terms=billing.terms)
     return {customer_id: picousd(usd) for customer_id, usd in found.by_customer().items()}
 
 
 def of_some(organization_id: int, start: datetime, until: datetime, user_ids: Sequence[int]) -> dict[int, int]:
     """The same of the users with these ids."""
-    if not user_ids or not _bills(organization_id):
+    billing = _billing(organization_id)
+    if not user_ids or billing is None:
         return {}
-    organization = Organization.objects.get(pk=organization_id)
-    found = accrual.accrued(organization, start, until, customer_ids=user_ids)
+    found = accrual.accrued(billing.organization, start, until, customer_ids=user_ids, terms=billing.terms)
     return {customer_id: picousd(usd) for customer_id, usd in found.by_customer().items()}
 
 
@@ -36,17 +38,17 @@ def by_bucket(
     organization_id: int, edges: Sequence[datetime], until: datetime, external_id: str | None = None
 ) -> tuple[int, ...] | None:
     """The same between neighbouring edges up to `until`, of all users together or of the one; None without meters."""
-    if len(edges) < 2 or not _bills(organization_id):
+    billing = _billing(organization_id)
+    if len(edges) < 2 or billing is None:
         return None
-    organization = Organization.objects.get(pk=organization_id)
-    ended = [min(edge, until) for edge in edges]
-    spans = accrual.by_span(organization, ended, customer_ids=_ids(organization_id, external_id))
+    ended, ids = [min(edge, until) for edge in edges], _ids(organization_id, external_id)
+    spans = accrual.by_span(billing.organization, ended, customer_ids=ids, terms=billing.terms)
     return tuple(picousd(span.total_usd) for span in spans)
 
 
 def records_of(organization_id: int, start: datetime, until: datetime, external_ids: Sequence[str]) -> dict[str, int]:
     """How many live usage records some customers have in a span. Index usage_record_of_customer."""
-    if not _bills(organization_id):
+    if _billing(organization_id) is None:
         return {}
     statement = """SELECT t.external_id, count(*) FROM tracked_user t JOIN usage_record r
     ON r.organization_id = t.organization_id AND r.environment = 0 AND r.tracked_user_id = t.id
@@ -66,12 +68,27 @@ def picousd(usd: Decimal) -> int:
     return int(usd.scaleb(12).to_integral_value(ROUND_HALF_UP))
 
 
-def _bills(organization_id: int) -> bool:
-    return Meter.objects.filter(organization_id=organization_id).exists()
+@dataclass(frozen=True)
+class _Billing:
+    organization: Organization
+    terms: Terms
+
+
+def _billing(organization_id: int) -> _Billing | None:
+    """By what the organization charges; None where it has no meters."""
+    return once(("billing", organization_id), lambda: _read_billing(organization_id))
+
+
+def _read_billing(organization_id: int) -> _Billing | None:
+    organization = Organization.objects.filter(pk=organization_id, meters__isnull=False).distinct().first()
+    return None if organization is None else _Billing(organization, accrual.terms_of(organization))
 
 
 def _ids(organization_id: int, external_id: str | None) -> list[int] | None:
-    return None if external_id is None else list(ids_by_external_id(organization_id, [external_id]).values())
+    if external_id is None:
+        return None
+    found = once(("user", external_id), lambda: ids_by_external_id(organization_id, [external_id]))
+    return list(found.values())
 
 
 @dataclass(frozen=True)
@@ -88,12 +105,12 @@ class MeterUse:
 
 def of_user(organization_id: int, start: datetime, until: datetime, external_id: str) -> tuple[MeterUse, ...]:
     """A user's use of each meter in a span, the most valuable first."""
-    if not _bills(organization_id):
+    billing = _billing(organization_id)
+    if billing is None:
         return ()
-    organization = Organization.objects.get(pk=organization_id)
     ids = _ids(organization_id, external_id)
     used = quantities.by_customer(organization_id, [Span(start, until)], customer_ids=ids)
-    worth = accrual.accrued(organization, start, until, customer_ids=ids)
+    worth = accrual.accrued(billing.organization, start, until, customer_ids=ids, terms=billing.terms)
     earned = worth.by_meter()
     meters = {meter.pk: meter for meter in Meter.objects.filter(organization_id=organization_id)}
     found = [

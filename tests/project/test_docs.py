@@ -90,4 +90,5 @@ def test_every_endpoint_is_documented() -> None:
         ONE_PATH,
         BATCH_PATH,
         PRICE_PATH,
+        TRACK_PATH,
     }
