@@ -12,6 +12,7 @@ import pytest
 from events.ingest import BATCH_PATH, ONE_PATH, PRICE_PATH
 from events.models.event import Flag
 from events.schema import STATUSES, parse_event
+from metering.track import TRACK_PATH
 from metering.webhook_signature import headers, new_secret
 from metering.webhooks import EVENT_TYPES
 
