@@ -87,7 +87,7 @@ def build(size: int) -> Sized:
     )
     events = store_events(organization, (_call(number, size, some, now) for number in range(size)))
     _store_lists(organization, owner, min(some, 40), now)
-    named = {"event": public_id(events[0]), "membership": _member(organization).pk}
+    named: dict[str, str | int] = {"event": public_id(events[0]), "membership": _member(organization).pk}
     return Sized(owner, named | _store_billing(organization, min(some, 40), now))
 
 

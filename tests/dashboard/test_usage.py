@@ -147,7 +147,7 @@ def test_records_and_customers_continue_where_they_ended(billing: Billing, viewe
         customer = billing.customer(f"cust_{number}")
         billing.used(meter, "1", customer=customer, occurred_at=at - timedelta(seconds=number // 70))
     for word, pattern in (
-        ("after", r"use_[0-9a-f]{32}"),
+        ("after", r">(use_[0-9a-f]{32})<"),
         ("customers_after", r'<th scope="row" class="name-cell"><a class="target"[^>]*title="(cust_\d+)"'),
     ):
         found: list[str] = []

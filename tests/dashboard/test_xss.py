@@ -146,7 +146,7 @@ def _store_billing(organization: Organization, payload: str, now: datetime) -> N
     meter = billing.meter(payload[:100], "UNIQUE_COUNT", unit=payload[:50])
     billing.per_unit(meter, "100")
     for moment in (now, *moments):
-        used = {"unique_value": payload, "metadata": {"seat": payload}}
+        used: dict[str, Any] = {"unique_value": payload, "metadata": {"seat": payload}}
         billing.used(meter, customer=customer, occurred_at=moment, **used)
     plan = Plan.objects.create(organization=organization, name=payload[:100], fee_usd=Decimal(1))
     Subscription.objects.create(tracked_user=customer, plan=plan, starts_on=moments[0].date())
