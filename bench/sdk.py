@@ -184,7 +184,7 @@ class Answering(OpenAI):
 
     def request(self, cast_to: Any, options: Any, **how: Any) -> Any:
         if not how.get("stream"):
-            return ChatCompletion.model_construct(**vars(PARSED))
+            return PARSED
         return Parsed(cast_to=cast_to, response=httpx2.Response(200, stream=httpx2.ByteStream(b"")), client=self)
 
 

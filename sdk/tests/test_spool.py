@@ -115,6 +115,19 @@ def test_a_file_that_cannot_be_read_or_removed_holds_up_nothing(
     assert numbers_of(Spool(tmp_path).take()) == [1]
 
 
+def test_a_disk_that_is_full_keeps_nothing_of_what_it_has_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        assert not Spool(tmp_path).write(items(1))
+    assert list(tmp_path.iterdir()) == []
+    assert Spool(tmp_path).write(items(1))
+
+
 def test_what_is_left_at_the_end_is_sent_by_the_next_start(server: IngestServer, tmp_path: Path) -> None:
     server.stop()
     fluxgate = FluxGate(KEY, server.url, spool_directory=tmp_path)
