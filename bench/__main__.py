@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("pricing", "ingest", "repricing", "pages", "live", "sdk")
+BENCHMARKS = ("pricing", "ingest", "metering", "repricing", "pages", "live", "sdk")
 
 
 def main() -> int:

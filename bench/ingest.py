@@ -4,8 +4,6 @@ Everything runs in one go, in interleaved rounds; only the ratios mean anything.
 """
 
 import json
-import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -17,20 +15,19 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from bench import load
 from bench.report import report
 from tests.real_server import ROOT, RealServer, free_port
 from tests.wire_client import event
 
 ROUNDS = 3
-SECONDS = 4
 CONNECTIONS = 64
 BATCH = 500
 COPY_ROWS = 50_000
 
 
 def main() -> int:
-    if shutil.which("wrk") is None:
-        print("bench.ingest needs the program wrk (Debian: apt-get install wrk)", file=sys.stderr)
+    if load.is_missing("bench.ingest"):
         return 1
     with tempfile.TemporaryDirectory(prefix="fluxgate-bench-") as folder:
         server = RealServer(Path(folder) / "var").start()
@@ -49,15 +46,15 @@ def _measure(server: RealServer, baseline_url: str, folder: Path) -> None:
     server.command("create_organization", "Bench", "--slug", "bench", "--owner", "owner@bench.example")
     key = server.command("create_api_key", "bench", "--name", "bench")
     single, batch = folder / "single.lua", folder / "batch.lua"
-    single.write_text(_script(json.dumps(event()), key))
-    batch.write_text(_script(json.dumps({"events": [event()] * BATCH}), key))
+    single.write_text(load.script(json.dumps(event()), key))
+    batch.write_text(load.script(json.dumps({"events": [event()] * BATCH}), key))
     base = f"http://127.0.0.1:{server.port}/api/events"
     runs: dict[str, list[tuple[float, float]]] = {"view": [], "single": [], "batch": [], "copy": []}
     with server.connect() as connection:
         for _ in range(ROUNDS):
-            runs["view"].append(_wrk(baseline_url, single, CONNECTIONS))
-            runs["single"].append(_wrk(base, single, CONNECTIONS))
-            rate, p99 = _wrk(f"{base}/batch", batch, 8)
+            runs["view"].append(load.wrk(baseline_url, single, CONNECTIONS))
+            runs["single"].append(load.wrk(base, single, CONNECTIONS))
+            rate, p99 = load.wrk(f"{base}/batch", batch, 8)
             runs["batch"].append((rate * BATCH, p99))
             runs["copy"].append((_copy(connection), 0.0))
         stored = _count(connection)
@@ -91,27 +88,6 @@ def _start_baseline(port: int) -> "subprocess.Popen[bytes]":
         else:
             break
     return process
-
-
-def _script(body: str, key: str) -> str:
-    return f"""wrk.method = "POST"
-wrk.body = [==[{body}]==]
-wrk.headers["Content-Type"] = "application/json"
-wrk.headers["Authorization"] = "Bearer {key}"
-done = function(summary) if summary.errors.status > 0 then io.write("REFUSED ", summary.errors.status, "\\n") end end
-"""
-
-
-def _wrk(url: str, script: Path, connections: int) -> tuple[float, float]:
-    """Requests per second and p99 in milliseconds."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", "-s", str(script), url]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "REFUSED" not in text, text
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
-    late = re.search(r"99%\s+([\d.]+)(us|ms|s)", text)
-    assert rate is not None, text
-    assert late is not None, text
-    return float(rate[1]), float(late[1]) * {"us": 1e-3, "ms": 1, "s": 1e3}[late[2]]
 
 
 def _copy(connection: psycopg.Connection[tuple[object, ...]]) -> float:

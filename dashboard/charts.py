@@ -7,6 +7,7 @@ Numbers are rounded to six significant digits, because they become pixels; table
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
 from html import escape
@@ -22,6 +23,7 @@ OTHER: None = None
 """Colour of the rest of the series, which is always grey."""
 PREVIOUS = -1
 """Colour of the dotted line of the comparison period."""
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def spend_by_series(
     if previous is not None:
         traces.append(_line("Previous period", PREVIOUS, axis, previous, dash="dot", width=1.5))
     highest = max([*map(sum, zip(*(one.values_picousd for one in series), strict=True)), *(previous or ())], default=0)
-    return {"data": traces, "layout": _layout(hourly, highest) | {"barmode": "stack"}}
+    return {"data": traces, "layout": _layout(hourly, axis, highest) | {"barmode": "stack"}}
 
 
 def revenue_and_spend(
@@ -80,22 +82,23 @@ def revenue_and_spend(
         _line("Revenue", REVENUE_COLOR, axis, revenue),
         _line("Spend", SPEND_COLOR, axis, spend) | {"fill": "tozeroy"},
     ]
-    return {"data": traces, "layout": _layout(bucket_ms < 86_400_000, max([*revenue, *spend], default=0))}
+    return {"data": traces, "layout": _layout(bucket_ms < DAY_MS, axis, max([*revenue, *spend], default=0))}
 
 
 def quantity_by_bucket(
     buckets: Sequence[str], bucket_ms: int, name: str, quantities: Sequence[Decimal], hourly: bool
 ) -> dict[str, Any]:
     """Bars of one quantity, which is no money."""
+    axis = _x(buckets, bucket_ms)
     bars = {
         "type": "bar",
         "name": _text(name),
         "meta": {"c": SPEND_COLOR},
-        **_x(buckets, bucket_ms),
+        **axis,
         "y": [_six_digits(value) for value in quantities],
         "hovertemplate": "%{y:,~r}",
     }
-    return {"data": [bars], "layout": _time_layout(hourly) | {"yaxis": dict(_PLAIN_AXIS)}}
+    return {"data": [bars], "layout": _time_layout(hourly, axis) | {"yaxis": dict(_PLAIN_AXIS)}}
 
 
 def _line(name: str, color: int, axis: dict[str, Any], values: Sequence[int], **style: Any) -> dict[str, Any]:
@@ -104,7 +107,25 @@ def _line(name: str, color: int, axis: dict[str, Any], values: Sequence[int], **
 
 
 def _x(buckets: Sequence[str], bucket_ms: int) -> dict[str, Any]:
+    if bucket_ms < DAY_MS and not _is_even(buckets, bucket_ms):
+        return {"x": _hours(buckets)}
     return {"x0": buckets[0] if buckets else None, "dx": bucket_ms}
+
+
+def _is_even(buckets: Sequence[str], bucket_ms: int) -> bool:
+    """Whether the clock went its usual way: over a night in which it is changed, an hour is missing or comes twice."""
+    times = [datetime.fromisoformat(bucket) for bucket in buckets]
+    return all(time == times[0] + timedelta(milliseconds=bucket_ms * n) for n, time in enumerate(times))
+
+
+def _hours(buckets: Sequence[str]) -> list[str]:
+    """The buckets as names, all different: what an axis of categories shows in their order."""
+    times, names = [datetime.fromisoformat(bucket) for bucket in buckets], list[str]()
+    several_days = len({time.date() for time in times}) > 1
+    for time in times:
+        name = f"{time.day} {time:%b} {time:%H:%M}" if several_days else f"{time:%H:%M}"
+        names.append(f"{name} again" if name in names else name)
+    return names
 
 
 def _y(values_picousd: Sequence[int]) -> dict[str, Any]:
@@ -132,16 +153,16 @@ def _text(name: str) -> str:
 _PLAIN_AXIS: dict[str, Any] = {"exponentformat": "none", "separatethousands": True, "rangemode": "tozero"}
 
 
-def _layout(hourly: bool, highest_picousd: int) -> dict[str, Any]:
+def _layout(hourly: bool, axis: dict[str, Any], highest_picousd: int) -> dict[str, Any]:
     # Steps of this range have at most two decimals: all of them are shown, so that $0.50 stands below $1.00.
     cents = {"tickformat": ",.2f"} if USD // 10 <= highest_picousd < 10 * USD else {}
-    return _time_layout(hourly) | {"yaxis": {"tickprefix": "$"} | _PLAIN_AXIS | cents}
+    return _time_layout(hourly, axis) | {"yaxis": {"tickprefix": "$"} | _PLAIN_AXIS | cents}
 
 
-def _time_layout(hourly: bool) -> dict[str, Any]:
-    time = (
-        {"tickformat": "%H:%M\n%-d %b", "hoverformat": "%-d %b, %H:%M"}
-        if hourly
-        else {"tickformat": "%-d %b", "hoverformat": "%a %-d %b %Y"}
-    )
-    return {"meta": {"bucket": "hour" if hourly else "day"}, "xaxis": {"type": "date", **time}}
+def _time_layout(hourly: bool, axis: dict[str, Any]) -> dict[str, Any]:
+    time = {"type": "date", "tickformat": "%-d %b", "hoverformat": "%a %-d %b %Y"}
+    if hourly:
+        time |= {"tickformat": "%H:%M\n%-d %b", "hoverformat": "%-d %b, %H:%M"}
+    if "x" in axis:
+        time = {"type": "category"}
+    return {"meta": {"bucket": "hour" if hourly else "day"}, "xaxis": time}

@@ -24,6 +24,8 @@ _NAMES: dict[By, tuple[str, ...]] = {
 _USED = ("requests", "failed_requests", "unpriced_requests", "input_tokens", "output_tokens", "cost_usd")
 _COMPARED = ("previous_requests", "previous_cost_usd", "change_usd")
 _EARNED = ("revenue_usd", "margin_usd")
+_METERED = ("metered_revenue_usd",)
+"""Of users: the part of the revenue that is metered usage."""
 
 
 def costs_csv(organization_id: int, search: CostSearch) -> Generator[str]:
@@ -50,6 +52,7 @@ def _head(figures: CostFigures) -> tuple[str, ...]:
         *_USED,
         *(_COMPARED if figures.before else ()),
         *(_EARNED if figures.with_revenue else ()),
+        *(_METERED if figures.with_revenue and by == "user" else ()),
     )
 
 
@@ -64,6 +67,7 @@ def _row(found: ValueCost, figures: CostFigures) -> Sequence[object]:
         cells += [line.before_events, _usd(line.before_picousd), _usd(change)]
     if figures.with_revenue:
         cells += [_usd(line.revenue_picousd), _usd(_margin(line))]
+        cells += [_usd(figures.metered.get(found.value, 0))] if figures.search.by == "user" else []
     return cells
 
 

@@ -9,7 +9,7 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth.forms import PasswordChangeForm
 
-from dashboard import sign_in_throttle
+from events import sign_in_throttle
 from events.models import Organization, Role, User
 
 _REGIONS = frozenset(

@@ -2,6 +2,7 @@
 
 from dashboard.visit import Visit
 from events import rollups
+from metering import records
 
 
 def revision(visit: Visit) -> str:
@@ -9,4 +10,5 @@ def revision(visit: Visit) -> str:
 
     Read it before the page's figures: what is committed between is then shown twice rather than missed.
     """
-    return f"{rollups.revision(visit.organization_id)}-{visit.now:%y%m%d%H}"
+    organization = visit.organization_id
+    return f"{rollups.revision(organization)}-{records.revision(organization)}-{visit.now:%y%m%d%H}"

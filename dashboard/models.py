@@ -77,6 +77,8 @@ class ViewedPage(models.TextChoices):
     COSTS = "costs", "Costs"
     USER = "user", "Costs of a user"
     FEATURE = "feature", "Costs of a feature"
+    USAGE = "usage", "Usage"
+    CUSTOMERS = "customers", "Customers"
 
 
 class SavedView(models.Model):

@@ -10,7 +10,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 
-from dashboard import sign_in_throttle
+from events import sign_in_throttle
 
 
 class ThrottledForm(AuthenticationForm):

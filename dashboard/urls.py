@@ -47,6 +47,7 @@ urlpatterns = [
     path("sessions/session/", sessions.session, name="session"),
     path("sessions/conversation/", sessions.conversation, name="conversation"),
     path("usage/", metering.usage, name="usage"),
+    path("customers/", metering.customers, name="customers"),
     path("invoices/", invoices.invoices, name="invoices"),
     path("invoices/<int:invoice_id>/", invoices.invoice, name="invoice"),
     path("invoices/<int:invoice_id>/invoice.pdf", invoices.pdf, name="invoice_pdf"),

@@ -173,6 +173,8 @@ def fold_now() -> int:
     total, folded = 0, FOLD_ROWS
     while folded == FOLD_ROWS:
         with transaction.atomic(), connection.cursor() as cursor:
+            # The folder of a busy machine may hold the lock for longer than a page may wait for one.
+            cursor.execute("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [FOLD_LOCK])
             cursor.execute(FOLD)
             folded = int(cursor.fetchone()[0])

@@ -5,19 +5,18 @@ COPY, and its upserts cannot say which rows were new.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import psycopg
 from psycopg import AsyncConnection
 
 from events import copy_rows, tracked_users
 from events.deadlines import Deadlines
-from events.group_commit import GroupCommit
+from events.group_commit import GroupCommit, committing
 from events.rows import Row, give_ids
 from pricing.catalog import Catalog
 from pricing.publishing import FENCE_LOCK
@@ -92,22 +91,13 @@ async def _fenced(
 ) -> AsyncIterator[tuple[int, dict[str, str]]]:
     """A transaction with what is current, and stays so until its end: the catalog's revision, and the organizations'
     time zones by their ids as text.
-
-    One round trip for all of it: a connection's own `transaction()` would take two more for each commit.
     """
-    async with connection.cursor() as cursor:
-        try:
-            await cursor.execute(_BEGIN % ", ".join(map(str, organization_ids)))
-            while cursor.nextset():
-                pass
-            revision, zones = await cursor.fetchone() or (0, None)
-            yield int(revision), zones or {}
-        except BaseException:
-            if not connection.closed:
-                with suppress(psycopg.Error, OSError):
-                    await connection.rollback()
-            raise
-        await connection.commit()
+    async with committing(connection), connection.cursor() as cursor:
+        await cursor.execute(_BEGIN % ", ".join(map(str, organization_ids)))
+        while cursor.nextset():
+            pass
+        revision, zones = await cursor.fetchone() or (0, None)
+        yield int(revision), zones or {}
 
 
 def _count_in(zones: dict[str, str], rows: Sequence[Row]) -> None:

@@ -18,8 +18,10 @@ from events.ingest import Ingest  # isort: skip
 from events.native import NativeApp  # isort: skip
 from events.runtime import Runtime  # isort: skip
 from metering.track import Tracking  # isort: skip
+from metering.api.errors import MAX_BODY_BYTES  # isort: skip
 from fluxgate_site.page_answers import patient_send  # isort: skip
 
+DJANGO_API = ("/api/openapi.json", "/api/docs")
 PAGE_THREADS = 6
 MAX_PAGE_BODY_BYTES = 1024 * 1024
 ASCII = "".join(map(chr, range(128)))
@@ -40,17 +42,25 @@ class Application:
             await self._live(receive, send)
         elif scope["type"] == "http":
             path = scope["path"]
-            if path.startswith("/api/"):
+            if self._is_native(path):
                 await self.native(scope, receive, send)
             elif path in ("/healthz", "/readyz"):
                 await self._health(scope, send)
+            elif path.startswith("/api/"):
+                await self._page(scope, receive, send, MAX_BODY_BYTES)
             else:
                 await self._page(scope, receive, send)
 
-    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _is_native(self, path: str) -> bool:
+        """Below `/api/`, all but the REST API and its schema; what nobody has is refused natively as well."""
+        if not path.startswith("/api/") or path.rstrip("/") in self.native.routes:
+            return path.startswith("/api/")
+        return not (path.startswith("/api/v1/") or path in DJANGO_API)
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send, limit: int = MAX_PAGE_BODY_BYTES) -> None:
         """Hand a request to Django once its body is there: a slow caller must not hold a thread."""
         try:
-            body = await read_body(scope, receive, MAX_PAGE_BODY_BYTES, self._runtime.deadlines)
+            body = await read_body(scope, receive, limit, self._runtime.deadlines)
         except HttpError as error:
             await answer_error(send, error)
         except Disconnected:
@@ -58,6 +68,7 @@ class Application:
         else:
             # WSGI knows ASCII only here; browsers send nothing else, others do.
             scope["query_string"] = quote_from_bytes(scope["query_string"], safe=ASCII).encode()
+            scope["headers"] = _headers_of(scope, body)
             await self._pages(scope, _replay(body), patient_send(send))  # type: ignore[arg-type]
 
     async def _health(self, scope: Scope, send: Send) -> None:
@@ -83,6 +94,19 @@ class Application:
                 await self._runtime.stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _headers_of(scope: Scope, body: bytes) -> list[tuple[bytes, bytes]]:
+    """The headers of a request whose body has been read and unpacked: WSGI reads as many bytes as they say.
+
+    Cookies that came in several headers, as HTTP/2 may send them, become one: a2wsgi would join them with commas.
+    """
+    framing = (b"content-length", b"content-encoding", b"transfer-encoding", b"cookie")
+    kept = [(name, value) for name, value in scope["headers"] if name not in framing]
+    cookies = [value for name, value in scope["headers"] if name == b"cookie"]
+    if cookies:
+        kept.append((b"cookie", b"; ".join(cookies)))
+    return [*kept, (b"content-length", str(len(body)).encode())]
 
 
 def _replay(body: bytes) -> Receive:

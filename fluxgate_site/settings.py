@@ -148,14 +148,15 @@ USE_I18N = False
 PROCRASTINATE_IMPORT_PATHS = ["events.jobs", "metering.jobs", "metering.webhook_jobs", "dashboard.jobs"]
 PROCRASTINATE_AUTODISCOVER_MODULE_NAME = None
 
-# Static files: ours, htmx from django-htmx, the chart library from plotly; gathered once into the data directory
+# Static files: ours, htmx from django-htmx, the chart library from plotly, Swagger UI from django-ninja; gathered once
+# into the data directory
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.FileSystemFinder",
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
-    "fluxgate_site.finders.PlotlyFinder",
+    "fluxgate_site.finders.PackageFinder",
 ]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

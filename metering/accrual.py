@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 from events.models import Organization
 from metering import quantities, rate_book
 from metering.models import Aggregation
-from metering.months import month_of, period_of
+from metering.months import anchor_day_of, month_of
+from metering.periods import period_at
 from metering.quantities import Part
 from metering.rate_book import DatedRate, Month, RateBook
 from metering.rating import charge
@@ -52,6 +54,25 @@ class Accrued:
         return sum(self.by_customer_meter.values(), _ZERO)
 
 
+@dataclass(frozen=True)
+class Terms:
+    """By what an organization charges: its zone and the day on which its months start, its meters, its rates."""
+
+    zone: ZoneInfo
+    anchor_day: int
+    aggregations: Mapping[int, str]
+    """Of each meter."""
+    book: RateBook
+
+
+def terms_of(organization: Organization) -> Terms:
+    """The organization's terms. Four statements; one where there are no meters."""
+    aggregations = dict(organization.meters.values_list("pk", "aggregation"))
+    if not aggregations:
+        return Terms(organization.zone, 1, {}, RateBook(()))
+    return Terms(organization.zone, anchor_day_of(organization.pk), aggregations, rate_book.load(organization.pk))
+
+
 @dataclass(frozen=True, slots=True)
 class _Cell:
     """A piece of one billing month that lies within one span, or before the first one (None)."""
@@ -62,48 +83,60 @@ class _Cell:
 
 
 def accrued(
-    organization: Organization, start: datetime, until: datetime, *, customer_ids: Iterable[int] | None = None
+    organization: Organization,
+    start: datetime,
+    until: datetime,
+    *,
+    customer_ids: Iterable[int] | None = None,
+    terms: Terms | None = None,
 ) -> Accrued:
     """What usage from `start` to before `until` is worth, of all customers or of some."""
-    return by_span(organization, [start, until], customer_ids=customer_ids)[0]
+    return by_span(organization, [start, until], customer_ids=customer_ids, terms=terms)[0]
 
 
 def by_span(
-    organization: Organization, edges: Sequence[datetime], *, customer_ids: Iterable[int] | None = None
+    organization: Organization,
+    edges: Sequence[datetime],
+    *,
+    customer_ids: Iterable[int] | None = None,
+    terms: Terms | None = None,
 ) -> list[Accrued]:
-    """What usage between neighbouring edges is worth, a span each.
+    """What usage between neighbouring edges is worth, a span each; `terms` are read where they are not given.
 
     Reads usage_record once, from the beginning of the first edge's billing month: index usage_record_by_time, or
     usage_record_of_customer for some customers.
     """
     spans = [Accrued() for _ in pairwise(edges)]
-    aggregations = dict(organization.meters.values_list("pk", "aggregation"))
-    if not spans or not aggregations or edges[0] >= edges[-1]:
+    terms = terms_of(organization) if terms is None else terms
+    kinds = set(terms.aggregations.values())
+    if not spans or not kinds or edges[0] >= edges[-1]:
         return spans
     ids = None if customer_ids is None else list(customer_ids)
-    months, cells = _cells(organization, edges)
+    months, cells = _cells(terms, edges)
     parts = quantities.by_part(
         organization.pk,
         [*(cell.start for cell in cells), edges[-1]],
         [cell.month for cell in cells],
         customer_ids=ids,
-        counts_values=Aggregation.UNIQUE_COUNT in aggregations.values(),
+        counts_values=Aggregation.UNIQUE_COUNT in kinds,
+        takes_latest=Aggregation.LATEST in kinds,
     )
-    _Reading(rate_book.load(organization.pk), months, aggregations, ids).add_up(cells, parts, spans)
+    _Reading(terms, months, ids).add_up(cells, parts, spans)
     return spans
 
 
-def _cells(organization: Organization, edges: Sequence[datetime]) -> tuple[list[Month], list[_Cell]]:
+def _cells(terms: Terms, edges: Sequence[datetime]) -> tuple[list[Month], list[_Cell]]:
     """The billing months that the edges touch, and their pieces between edges and the months' ends, in order."""
     months: list[Month] = []
     cells: list[_Cell] = []
-    period = period_of(organization, edges[0])
+    period = period_at(edges[0], terms.zone, terms.anchor_day)
     while period.start_at < edges[-1]:
-        inside = [edge for edge in edges[:-1] if period.start_at < edge < period.end_at]
+        # Edges may repeat: of a period that is not over, the last ones are all at the present moment.
+        inside = [edge for edge in edges if period.start_at < edge < min(period.end_at, edges[-1])]
         for start in dict.fromkeys([period.start_at, *inside]):
             span = sum(edge <= start for edge in edges) - 1
             cells.append(_Cell(start, len(months), span if span >= 0 else None))
-        months.append(month_of(period.start_at, period.end_at, organization.zone))
+        months.append(month_of(period.start_at, period.end_at, terms.zone))
         period = period.next()
     return months, cells
 
@@ -111,12 +144,10 @@ def _cells(organization: Organization, edges: Sequence[datetime]) -> tuple[list[
 class _Reading:
     """One pass over the cells, in order, with what each month has come to so far."""
 
-    def __init__(
-        self, book: RateBook, months: Sequence[Month], aggregations: Mapping[int, str], customer_ids: list[int] | None
-    ) -> None:
-        self.book = book
+    def __init__(self, terms: Terms, months: Sequence[Month], customer_ids: list[int] | None) -> None:
+        self.book = terms.book
         self.months = months
-        self.aggregations = aggregations
+        self.aggregations = terms.aggregations
         self.customer_ids = customer_ids
         self.used: dict[Key, Decimal] = {}
         self.worth: dict[Key, Decimal] = {}

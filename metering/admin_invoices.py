@@ -10,7 +10,8 @@ from django.utils.functional import cached_property
 
 from events.admin_access import Scoped, ScopedInline
 from events.models import Organization, TrackedUser
-from metering.models import CreditNote, InvoiceLine, Meter, UsageRecord
+from metering.admin_forms import plain
+from metering.models import CreditNote, Invoice, InvoiceLine, Meter, UsageRecord
 from metering.models.usage_record import public_id
 
 if TYPE_CHECKING:
@@ -44,8 +45,16 @@ class ReadOnlyInline(ScopedInline):
 
 class InvoiceLineInline(ReadOnlyInline):
     model = InvoiceLine
-    fields = ("text", "kind", "quantity", "records", "exact_usd", "amount_usd")
+    fields = readonly_fields = ("text", "kind", "exact_quantity", "unit", "records", "exact", "amount_usd")
     verbose_name_plural = "lines"
+
+    @admin.display(description="quantity")
+    def exact_quantity(self, line: InvoiceLine) -> str:
+        return "" if line.quantity is None else plain(line.quantity)
+
+    @admin.display(description="exact USD")
+    def exact(self, line: InvoiceLine) -> str:
+        return plain(line.exact_usd)
 
 
 class CreditNoteInline(ReadOnlyInline):
@@ -63,7 +72,7 @@ class InvoiceAdmin(ReadOnly):
         ("period_start", "period_end", "time_zone"),
         ("created_at", "finalized_at", "voided_at"),
         "void_reason",
-        ("subtotal_usd", "total_usd", "rounding_usd"),
+        ("subtotal_usd", "total_usd", "rounding"),
         "issuer",
         "note",
     )
@@ -73,6 +82,10 @@ class InvoiceAdmin(ReadOnly):
     search_fields = ("number", "tracked_user__external_id", "tracked_user__name")
     show_full_result_count = False
     inlines = (InvoiceLineInline, CreditNoteInline)
+
+    @admin.display(description="rounding in USD")
+    def rounding(self, invoice: Invoice) -> str:
+        return plain(invoice.rounding_usd)
 
 
 class CountedToALimit(Pages):
@@ -93,7 +106,7 @@ class UsageRecordAdmin(ReadOnly):
         "environment",
         "meter",
         "customer",
-        "quantity",
+        "exact_quantity",
         "occurred_at",
         "received_at",
         "unique_value",
@@ -102,7 +115,7 @@ class UsageRecordAdmin(ReadOnly):
         "person_id",
         "late_for_id",
     )
-    list_display = ("name", "meter", "customer", "quantity", "occurred_at", "environment", "organization_name")
+    list_display = ("name", "meter", "customer", "exact_quantity", "occurred_at", "environment", "organization_name")
     sortable_by = ()
     ordering = ("-id",)
     list_filter = ("environment",)
@@ -130,6 +143,10 @@ class UsageRecordAdmin(ReadOnly):
     @admin.display
     def customer(self, record: Any) -> str:
         return str(record.customer_id)
+
+    @admin.display(description="quantity")
+    def exact_quantity(self, record: UsageRecord) -> str:
+        return plain(record.quantity)
 
     @admin.display(description="organization")
     def organization_name(self, record: Any) -> str:

@@ -27,6 +27,13 @@ _FIELDS_OF = {
 _PRICES = tuple(name for names in _FIELDS_OF.values() for name in names)
 # What metering/rating.py calls differently, because there it stands inside of a package.
 _NAMES = {"size": "package_size", "price_usd": "package_price_usd"}
+_LABELS = {
+    "fee_usd": "Fee in USD",
+    "unit_price_usd": "Unit price in USD",
+    "package_price_usd": "Package price in USD",
+    "minimum_usd": "Minimum in USD",
+    "flat_fee_usd": "Flat fee in USD",
+}
 _ANY_TIERS = (RateTier(up_to=None, unit_price_usd=Decimal(0), flat_fee_usd=Decimal(0)),)
 
 
@@ -83,6 +90,7 @@ class RateForm(WholeForm):
     class Meta:
         model = MeterRate
         fields = ("meter", "tracked_user", "effective_from", "kind", *_PRICES, "allowance", "minimum_usd")
+        labels = _LABELS
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -115,6 +123,11 @@ def _sentence(message: str) -> str:
 
 
 class TierForm(ModelForm):
+    class Meta:
+        model = RateTier
+        fields = ("up_to", "unit_price_usd", "flat_fee_usd")
+        labels = _LABELS
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if "flat_fee_usd" in self.fields:
@@ -185,7 +198,7 @@ class MeterRateAdmin(OfCustomer):
     organization_path = "meter__organization_id"
     fixed_fields = ("meter", "tracked_user")
     fields = RateForm.Meta.fields
-    list_display = ("meter", "customer", "effective_from", "kind", "organization", "created_at")
+    list_display = ("meter", "customer", "effective_from", "kind", "organization")
     list_display_links = ("meter", "effective_from")
     list_filter = (("meter", admin.RelatedOnlyFieldListFilter), "kind")
     list_select_related = ("meter__organization", "tracked_user")

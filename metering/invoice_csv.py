@@ -39,7 +39,7 @@ def csv_rows(document: InvoiceDocument) -> Iterator[tuple[str, ...]]:
     yield COLUMNS
     for number, line in enumerate(document.lines, 1):
         yield _row(document, row="line", line=str(number), **_line(line))
-        for detail in line.details:
+        for detail in line.explained:
             yield _row(document, row="detail", line=str(number), kind=line.kind, **_detail(detail, line))
     for note in document.credit_notes:
         text = guarded(f"{note.number}: {note.reason}")

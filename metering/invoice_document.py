@@ -65,6 +65,14 @@ class DocumentLine:
     credit_id: int | None = None
     details: Sequence[Detail] = ()
 
+    @property
+    def explained(self) -> Sequence[Detail]:
+        """The details, with what is taken off their sum, if anything: an adjustment charges the rest of its period."""
+        rest = self.exact_usd - sum((detail.amount_usd for detail in self.details), Decimal(0))
+        if not self.details or not rest:
+            return self.details
+        return (*self.details, Detail("Charged before, in cents", Decimal(1), rest, rest))
+
 
 @dataclass(frozen=True)
 class Noted:

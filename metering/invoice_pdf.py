@@ -83,16 +83,17 @@ def _facts(document: InvoiceDocument) -> Iterator[tuple[str, str]]:
 
 def _line(line: DocumentLine, document: InvoiceDocument) -> dict[str, Any]:
     is_same_period = (line.period_start, line.period_end) == (document.period_start, document.period_end)
-    only = line.details[0] if len(line.details) == 1 and line.details[0].over is None else None
-    is_simple = only is not None and only.amount_usd == line.exact_usd and only.quantity == line.quantity
+    only = line.explained[0] if len(line.explained) == 1 and line.explained[0].over is None else None
+    # A plan's fee has no quantity but the one in its detail.
+    is_simple = only is not None and line.quantity in (None, only.quantity)
     return {
         "heads": bool(line.details) and not is_simple,
         "text": line.text,
         "period": "" if is_same_period else _days(line.period_start, line.period_end, document.zone),
         "quantity": "" if line.quantity is None else f"{_number(line.quantity)} {line.unit}".strip(),
-        "rate": _exact_usd(only.unit_price_usd) if only and is_simple else "",
+        "rate": _exact_usd(only.unit_price_usd) if only and is_simple and line.quantity is not None else "",
         "amount": _cents(line.amount_usd),
-        "details": [] if is_simple else [_explained(detail) for detail in line.details],
+        "details": [] if is_simple else [_explained(detail) for detail in line.explained],
     }
 
 

@@ -14,7 +14,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Sum
 
 from events.models import TrackedUser
-from metering import drafting
+from metering import drafting, invoice_events
 from metering.invoice_document import Detail, DocumentLine, InvoiceDocument, Noted
 from metering.models import CreditNote, Invoice, InvoiceLine, InvoiceStatus
 from metering.months import period_of, settings_of
@@ -60,13 +60,15 @@ def open_draft(organization_id: int, tracked_user_id: int, moment: datetime) -> 
     end = min(period.end_at, after.period_start) if after else period.end_at
     try:
         with transaction.atomic():
-            return Invoice.objects.create(
+            made = Invoice.objects.create(
                 organization=customer.organization,
                 tracked_user=customer,
                 period_start=start,
                 period_end=end,
                 time_zone=customer.organization.time_zone,
             )
+            invoice_events.announce("invoice.created", made, made.created_at)
+            return made
     except IntegrityError:
         # Somebody opened it at the same moment.
         return _still_draft(standing.get(period_start=start))
@@ -105,6 +107,7 @@ def finalize(invoice_id: int, organization_id: int, now: datetime) -> Invoice:
         invoice.customer_name, invoice.customer_email = invoice.tracked_user.name, invoice.tracked_user.email
         invoice.issuer, invoice.note = settings.issuer, settings.note
         invoice.save()
+        invoice_events.announce("invoice.finalized", invoice, now)
     return invoice
 
 
@@ -129,6 +132,7 @@ def void(invoice_id: int, organization_id: int, reason: str, now: datetime) -> I
             raise Refused("credit_notes", "there are some; credit the rest instead")
         invoice.status, invoice.voided_at, invoice.void_reason = InvoiceStatus.VOID, now, _reason(reason)
         invoice.save(update_fields=["status", "voided_at", "void_reason"])
+        invoice_events.announce("invoice.voided", invoice, now)
     return invoice
 
 
@@ -150,7 +154,7 @@ def credit(invoice_id: int, organization_id: int, amount_usd: Decimal, reason: s
             raise Refused("amount_usd", f"must be at most {invoice.total_usd - credited}, what is left of the invoice")
         settings.last_credit_note_number += 1
         settings.save(update_fields=["last_credit_note_number"])
-        return CreditNote.objects.create(
+        note = CreditNote.objects.create(
             organization_id=organization_id,
             invoice=invoice,
             number=f"CN-{settings.last_credit_note_number:0{NUMBER_DIGITS}}",
@@ -158,6 +162,8 @@ def credit(invoice_id: int, organization_id: int, amount_usd: Decimal, reason: s
             reason=_reason(reason),
             created_at=now,
         )
+        invoice_events.announce_credit_note(note, now)
+        return note
 
 
 def document(invoice: Invoice, now: datetime) -> InvoiceDocument:

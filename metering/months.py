@@ -18,8 +18,13 @@ def settings_of(organization_id: int, *, lock: bool = False) -> BillingSettings:
 
 def period_of(organization: Organization, moment: datetime) -> Period:
     """The billing month that holds the moment."""
-    anchor_day = BillingSettings.objects.filter(organization=organization).values_list("anchor_day", flat=True).first()
-    return period_at(moment, organization.zone, anchor_day or 1)
+    return period_at(moment, organization.zone, anchor_day_of(organization.pk))
+
+
+def anchor_day_of(organization_id: int) -> int:
+    """The day of the month on which the organization's billing months start, 1 to 28."""
+    rows = BillingSettings.objects.filter(organization_id=organization_id)
+    return rows.values_list("anchor_day", flat=True).first() or 1
 
 
 def month_of(start: datetime, end: datetime, zone: ZoneInfo) -> Month:

@@ -129,11 +129,12 @@ def by_part(
     *,
     customer_ids: Sequence[int] | None = None,
     counts_values: bool = True,
+    takes_latest: bool = True,
 ) -> dict[int, list[Part]]:
     """The parts between neighbouring edges, by number; `months` says for each of them in which month it lies.
 
-    Whatever the aggregation, a month's quantity after any of its parts follows from these. `counts_values`: whether
-    there are meters that count different values, which need a sort of their own.
+    Whatever the aggregation, a month's quantity after any of its parts follows from these. `counts_values` and
+    `takes_latest`: whether there are meters of these kinds, which need the records sorted.
     """
     wanted = None if customer_ids is None else list(customer_ids)
     mine = f"""r.organization_id = %s AND r.environment = {Environment.LIVE.value} AND r.occurred_at >= %s
@@ -144,7 +145,7 @@ def by_part(
         if counts_values:
             cursor.execute(_NEW_VALUES.format(mine=mine), (list(edges), list(months), *bounds))
             found = {(row[0], row[1], row[2]): row[3] for row in cursor.fetchall()}
-        cursor.execute(_PARTS.format(mine=mine), (list(edges), *bounds))
+        cursor.execute(_PARTS.format(mine=mine, latest=_LATEST if takes_latest else "0"), (list(edges), *bounds))
         parts: dict[int, list[Part]] = {}
         for number, customer_id, meter_id, records, total, most, latest in cursor.fetchall():
             new_values = found.get((number, customer_id, meter_id), 0)
@@ -153,9 +154,10 @@ def by_part(
     return parts
 
 
+_LATEST = """coalesce((array_agg(r.quantity ORDER BY r.occurred_at DESC, r.id DESC)
+    FILTER (WHERE m.aggregation = 'LATEST'))[1], 0)"""
 _PARTS = """SELECT width_bucket(r.occurred_at, %s::timestamptz[]) - 1, r.tracked_user_id, r.meter_id, count(*),
-    sum(r.quantity), max(r.quantity), coalesce((array_agg(r.quantity ORDER BY r.occurred_at DESC, r.id DESC)
-        FILTER (WHERE m.aggregation = 'LATEST'))[1], 0)
+    sum(r.quantity), max(r.quantity), {latest}
 FROM usage_record r JOIN meter m ON m.id = r.meter_id WHERE {mine}
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
 _NEW_VALUES = """SELECT part - 1, tracked_user_id, meter_id, count(*) FROM (

@@ -18,7 +18,7 @@ from psycopg import AsyncConnection
 
 from events import tracked_users
 from events.deadlines import Deadlines
-from events.group_commit import GroupCommit
+from events.group_commit import GroupCommit, committing
 from events.tracked_users import KnownUsers, UserKey
 from metering.schema import IncomingUsage
 
@@ -110,8 +110,8 @@ class RecordStore:
 
     async def write(self, connection: AsyncConnection[Any], rows: Sequence[RecordRow]) -> bool:
         """Store the rows whose key is new; the others get the first one's answer."""
-        async with connection.transaction():
-            await connection.execute(f"SELECT pg_advisory_xact_lock_shared({FENCE_LOCK})")
+        async with committing(connection):
+            await connection.execute(_BEGIN)
             learned = await self._find_customers(connection, rows)
             await _mark_late(connection, rows)
             new = await _insert(connection, rows)
@@ -137,6 +137,9 @@ class RecordStore:
         for row in named:
             row.tracked_user_id = learned.get(row.customer) or self._customers.get(row.customer)
         return learned
+
+
+_BEGIN = f"BEGIN; SELECT pg_advisory_xact_lock_shared({FENCE_LOCK})"
 
 
 def give_ids(rows: Sequence[RecordRow], random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> None:

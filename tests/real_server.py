@@ -105,7 +105,7 @@ class RealServer:
         return (
             inherited
             | {"FLUXGATE_DATA_DIR": str(self.data_dir), "PORT": str(self.port), "FLUXGATE_DEMO": "0"}
-            | _bytecode()
+            | _bytecode(self.data_dir.parent)
             | self.environment
         )
 
@@ -119,14 +119,16 @@ class RealServer:
             return False
 
 
-def _bytecode() -> dict[str, str]:
+def _bytecode(beside: Path) -> dict[str, str]:
     """Where Python may not leave bytecode beside the sources, as in many containers: a place that the run removes.
 
-    Without any, each of the hundred processes that the tests start compiles all that it imports.
+    Without any, each of the hundred processes that the tests start compiles all that it imports. Benchmarks run
+    without Django's settings: theirs lies `beside` the server's data.
     """
     if not os.environ.get("PYTHONDONTWRITEBYTECODE"):
         return {}
-    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(settings.DATA_DIR) / "bytecode")}
+    folder = Path(settings.DATA_DIR) if settings.configured else beside
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
 
 
 def started_once(data_dir: Path) -> Path:

@@ -29,7 +29,17 @@ from fluxgate_sdk import (
 )
 from google import genai
 from google.genai import errors, types
-from loopback import Loopback, Reply, gemini_content, gemini_error, gemini_stream, gemini_usage, json_reply, sse_reply
+from loopback import (
+    Loopback,
+    Reply,
+    gemini_content,
+    gemini_error,
+    gemini_stream,
+    gemini_usage,
+    json_reply,
+    shared_tls_context,
+    sse_reply,
+)
 
 from tests.real_server import RealServer, started_once
 
@@ -497,7 +507,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         owner = ("--owner", "owner@acme.example", "--password", PASSWORD)
         server.command("create_organization", "Acme", "--slug", "acme", *owner)
         key = server.command("create_api_key", "acme", "--name", "sdk")
-        with FluxGate(key, server.url, timeout=60) as fluxgate, Loopback() as loopback:
+        with (
+            FluxGate(key, server.url, timeout=60) as fluxgate,
+            Loopback() as loopback,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setattr("ssl.create_default_context", shared_tls_context)
             tracked = {made.feature: tracking_after(made, fluxgate, loopback) for made in CALLS}
             assert fluxgate.flush(60)
             reader = Reader.signed_in(server, "owner@acme.example")

@@ -1,11 +1,12 @@
 """What the Cost Breakdown reads: the values of a dimension with their costs, and what revenue they carry."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from dashboard.cost_search import CARRIERS, METADATA, CostSearch
 from dashboard.filters import META, Filters
 from dashboard.pages.overview_figures import has_revenue
-from dashboard.queries import breakdown, revenue, usage
+from dashboard.queries import breakdown, metered, revenue, usage
 from dashboard.queries.breakdown import Breakdown, Earned
 from dashboard.queries.conditions import environment_of
 from dashboard.queries.reading import Sql
@@ -24,6 +25,9 @@ class CostFigures:
     revenue_apart: int
     """Of features: picousd of users who made no request in the period, which belong to no feature."""
     metadata_keys: tuple[str, ...] = ()
+    metered: Mapping[str, int] = field(default_factory=dict)
+    """Picousd of metered revenue by the external ids of the users shown; empty where there is none."""
+    metered_total: int = 0
 
 
 def read(organization_id: int, search: CostSearch) -> CostFigures:
@@ -38,12 +42,14 @@ def read(organization_id: int, search: CostSearch) -> CostFigures:
     can_earn = search.by in CARRIERS and has_revenue(search.filters)
     search = search if can_earn else search.without_revenue()
     before = comparison(organization_id, search.filters)
-    earned = _earned(organization_id, search, before) if can_earn else None
+    used = _metered(organization_id, search.filters) if can_earn else {}
+    earned = _earned(organization_id, search, before, used) if can_earn else None
     found = breakdown.by_value(organization_id, search, before, earned)
     known = found.total.revenue_picousd
     with_revenue = can_earn and (search.by == "user" or known is not None)
     apart = _apart(organization_id, search, known) if with_revenue and known is not None else 0
-    return CostFigures(search, before, found, with_revenue, apart, keys)
+    named = _named(organization_id, search, found, used)
+    return CostFigures(search, before, found, with_revenue, apart, keys, named, sum(used.values()))
 
 
 def comparison(organization_id: int, filters: Filters) -> Filters | None:
@@ -53,17 +59,34 @@ def comparison(organization_id: int, filters: Filters) -> Filters | None:
     return None if filters.compare == "none" or first is None or first > before.start else before
 
 
-def _earned(organization_id: int, search: CostSearch, before: Filters | None) -> Earned:
-    filters = search.filters
-    now = revenue.of_each_user(organization_id, filters.start, filters.until, filters.zone, filters.user)
-    then = before and revenue.of_each_user(organization_id, before.start, before.until, before.zone, before.user)
+def _metered(organization_id: int, filters: Filters) -> dict[int, int]:
+    return metered.of_each_user(organization_id, filters.start, filters.until, filters.user)
+
+
+def _named(organization_id: int, search: CostSearch, found: Breakdown, used: Mapping[int, int]) -> dict[str, int]:
+    """The metered revenue of the users shown, by external id."""
+    if search.by != "user" or not used:
+        return {}
+    ids = metered.ids_by_external_id(organization_id, [row.value for row in found.rows])
+    return {external_id: used[user_id] for external_id, user_id in ids.items() if user_id in used}
+
+
+def _earned(organization_id: int, search: CostSearch, before: Filters | None, used: Mapping[int, int]) -> Earned:
+    now, then = _of_each_user(organization_id, search.filters, used), None
+    if before:
+        then = _of_each_user(organization_id, before)
     if search.by == "user":
         return Earned(revenue.of_users(now), revenue.of_users(then) if then else None)
+    filters = search.filters
     pairs = usage.rows(organization_id, filters, "feature_user", hourly=not filters.whole_days, summed=True)
     former: Sql | None = None
     if before and then:
         former = revenue.spread(then, usage.compared(organization_id, before, "feature_user"), search.by)
     return Earned(revenue.spread(now, pairs, search.by), former)
+
+
+def _of_each_user(organization_id: int, filters: Filters, used: Mapping[int, int] | None = None) -> Sql:
+    return revenue.of_each_user(organization_id, filters.start, filters.until, filters.zone, filters.user, used)
 
 
 def _apart(organization_id: int, search: CostSearch, known: int) -> int:

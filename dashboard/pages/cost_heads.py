@@ -13,7 +13,7 @@ from dashboard.pages.parts import Option
 NOUNS: dict[By, tuple[str, str]] = {
     "feature": ("feature", "features"),
     "user": ("user", "users"),
-    "feature_user": ("feature × user", "features and users"),
+    "feature_user": ("feature × user", "feature–user pairs"),
     "model": ("model", "models"),
     "provider": ("provider", "providers"),
     "step": ("step", "steps"),
@@ -81,8 +81,8 @@ def orders(figures: CostFigures) -> tuple[Option, ...]:
     )
 
 
-def columns(figures: CostFigures) -> dict[str, Column]:
-    """The heads that sort, by their order's name."""
+def columns(figures: CostFigures, page: str = "dashboard:costs") -> dict[str, Column]:
+    """The heads that sort, by their order's name; they lead to the page of this name."""
     rich = figures.with_revenue
     labels: dict[Sort, tuple[str, str]] = {
         "requests": ("Requests", "only-broad" if rich else "only-wide"),
@@ -94,11 +94,11 @@ def columns(figures: CostFigures) -> dict[str, Column]:
         labels |= {"revenue": ("Revenue", "only-broad"), "margin": ("Margin", "only-wide")}
         labels |= {"margin_change": ("Margin change", "only-vast")} if figures.before else {}
         labels["ratio"] = ("Spend / revenue", "")
-    return {key: _column(figures.search, key, *texts) for key, texts in labels.items()}
+    return {key: _column(figures.search, key, page, *texts) for key, texts in labels.items()}
 
 
-def _column(search: CostSearch, key: Sort, label: str, css: str) -> Column:
+def _column(search: CostSearch, key: Sort, page: str, label: str, css: str) -> Column:
     direction = ("ascending" if search.ascending else "descending") if key == search.sort else ""
     icon = {"ascending": "up", "descending": "down"}.get(direction, "")
-    href = search.sorted_by(key).own.href(reverse("dashboard:costs"))
+    href = search.sorted_by(key).own.href(reverse(page))
     return Column(key, label, href, direction, icon, css)

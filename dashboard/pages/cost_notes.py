@@ -12,7 +12,7 @@ from dashboard.pages.links import costs_href
 
 SPREAD = (
     "What a user pays is spread over the features that it used, by their share of the user's cost in this period;"
-    " revenue is what each user pays per month, prorated by the second up to now."
+    " revenue is what each user pays per month, prorated by the second up to now, and its metered usage."
 )
 
 
@@ -36,8 +36,8 @@ def summary(figures: CostFigures) -> str:
     return f"{count(found.count)} {noun} · {money(total.cost_picousd)} · {requests}{unpriced}"
 
 
-def notes(figures: CostFigures) -> tuple[Note, ...]:
-    """Who costs more than it brings, of whom no revenue is known, and what no feature carries."""
+def notes(figures: CostFigures, page: str = "dashboard:costs") -> tuple[Note, ...]:
+    """Who costs more than it brings, of whom no revenue is known, and what no feature carries; links to the page."""
     if not figures.with_revenue:
         return ()
     found, search = figures.breakdown, figures.search
@@ -45,11 +45,11 @@ def notes(figures: CostFigures) -> tuple[Note, ...]:
     if found.short and search.paying != "short":
         several = f"{count(found.short)} {plural_of(search.by)} cost more than they {_brings(search)}"
         text = f"1 {noun_of(search.by)} costs more than it {_brings(search)}s" if found.short == 1 else several
-        noted.append(Note(text, _href(search, "short"), "bad"))
+        noted.append(Note(text, _href(search, "short", page), "bad"))
     if found.unknown and search.by == "user" and search.paying != "unknown":
         subject = "1 user" if found.unknown == 1 else f"{count(found.unknown)} users"
         text = f"{subject} without known revenue: {money(found.unknown_picousd)}"
-        noted.append(Note(text, _href(search, "unknown"), ""))
+        noted.append(Note(text, _href(search, "unknown", page), ""))
     if figures.revenue_apart:
         text = f"{money(figures.revenue_apart)} of revenue comes from users without requests here"
         noted.append(Note(text, costs_href(search.filters, "user", sort="revenue"), ""))
@@ -64,7 +64,8 @@ def foot_note(figures: CostFigures) -> str:
     elif search.filters.compare != "none":
         said.append("There is not enough history for a comparison.")
     if figures.with_revenue and search.by == "user":
-        said.append("Revenue is what each user pays per month, prorated by the second up to now.")
+        metered = ", and what their metered usage is worth" if figures.metered_total else ""
+        said.append(f"Revenue is what each user pays per month, prorated by the second up to now{metered}.")
     elif figures.with_revenue:
         said.append(SPREAD)
     elif search.by in CARRIERS and search.filters.conditions:
@@ -103,5 +104,5 @@ def _brings(search: CostSearch) -> str:
     return "pay" if search.by == "user" else "bring"
 
 
-def _href(search: CostSearch, paying: str) -> str:
-    return search.own.href(reverse("dashboard:costs"), paying=paying)
+def _href(search: CostSearch, paying: str, page: str) -> str:
+    return search.own.href(reverse(page), paying=paying)

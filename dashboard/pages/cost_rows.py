@@ -59,13 +59,15 @@ class CostRow:
     change: Figure
     delta: Delta | None
     revenue: Figure
+    metered: Figure
+    """Of a user: how much of the revenue is metered usage; the rest is paid per month."""
     margin: Figure
     margin_change: Figure
     ratio: Figure
 
 
-def cost_row(found: ValueCost, search: CostSearch, total_picousd: int) -> CostRow:
-    """A value's row; its share is of `total_picousd`."""
+def cost_row(found: ValueCost, search: CostSearch, total_picousd: int, metered: int = 0) -> CostRow:
+    """A value's row; its share is of `total_picousd`. `metered` is the user's metered revenue in picousd."""
     filters = search.filters
     narrowed = condition(search.by, found.value, found.provider)
     return _row(
@@ -76,14 +78,15 @@ def cost_row(found: ValueCost, search: CostSearch, total_picousd: int) -> CostRo
         total_picousd,
         filters,
         narrowed,
+        metered,
         nobody=not found.value and search.by in ("user", "feature_user"),
     )
 
 
-def total_row(line: Line, search: CostSearch) -> CostRow:
+def total_row(line: Line, search: CostSearch, metered: int = 0) -> CostRow:
     """The sums of all rows, those of other pages too."""
     href = requests_href(search.filters)
-    return _row("Total", "", "" if search.paying else href, line, line.usage.cost_picousd, search.filters, {})
+    return _row("Total", "", "" if search.paying else href, line, line.usage.cost_picousd, search.filters, {}, metered)
 
 
 def condition(by: By, value: str, provider: str) -> dict[str, str | None]:
@@ -133,6 +136,7 @@ def _row(
     total_picousd: int,
     filters: Filters,
     narrowed: dict[str, str | None],
+    metered: int,
     *,
     nobody: bool = False,
 ) -> CostRow:
@@ -155,7 +159,8 @@ def _row(
         per_1k=money(cost_per_1k(used)),
         change=_change(line, is_unknown=is_unknown),
         delta=None if is_unknown else formats.delta(used.cost_picousd, line.before_picousd, better=None),
-        revenue=_revenue(line, nobody=nobody),
+        revenue=_revenue(line, metered, nobody=nobody),
+        metered=Figure(money(metered), money_exact(metered)) if metered else Figure(""),
         margin=_margin(line),
         margin_change=_margin_change(line),
         ratio=ratio(line.usage.cost_picousd, line.revenue_picousd),
@@ -179,9 +184,10 @@ def _change(line: Line, *, is_unknown: bool) -> Figure:
     return Figure(f"{'+' if difference > 0 else ''}{money(difference)}", title)
 
 
-def _revenue(line: Line, *, nobody: bool) -> Figure:
+def _revenue(line: Line, metered: int, *, nobody: bool) -> Figure:
     if line.revenue_picousd is not None:
-        return Figure(money(line.revenue_picousd), money_exact(line.revenue_picousd))
+        parts = f": {money(line.revenue_picousd - metered)} per month, {money(metered)} metered" if metered else ""
+        return Figure(money(line.revenue_picousd), f"{money_exact(line.revenue_picousd)}{parts}")
     if nobody:
         return Figure(formats.UNKNOWN, "These requests belong to no user")
     return Figure("not known", "Nobody sent what its users pay", is_words=True)
@@ -212,4 +218,4 @@ def ratio(cost_picousd: int, revenue_picousd: int | None) -> Figure:
         return Figure("pays nothing", "", "bad" if cost_picousd else "", is_words=True)
     share = Decimal(cost_picousd) / revenue_picousd
     tone = "bad" if share > 1 else "warn" if share >= RATIO_WATCHED else ""
-    return Figure(formats.percent(share, decimals=0), formats.percent(share, decimals=2), tone)
+    return Figure(formats.of_revenue(share), formats.percent(share, decimals=2), tone)

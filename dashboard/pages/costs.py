@@ -44,6 +44,8 @@ class Costs:
     width: int
     """How many columns the table has."""
     has_revenue: bool
+    has_metered: bool
+    """Whether users pay for metered usage, which has a column of its own."""
     has_unpriced: bool
     compares: bool
     foot_note: str
@@ -74,6 +76,7 @@ def build(visit: Visit, search: CostSearch, revision: str) -> Costs:
         known = options.in_use(organization, filters)
     shown = search.after + len(found.rows)
     has_unpriced = found.total.usage.unpriced > 0
+    has_metered = search.by == "user" and figures.metered_total != 0
     columns = cost_heads.columns(figures)
     return Costs(
         frame=visit.frame("Costs", "costs", filters.environment),
@@ -92,15 +95,19 @@ def build(visit: Visit, search: CostSearch, revision: str) -> Costs:
         notes=cost_notes.notes(figures),
         columns=columns,
         fine="only-vast" if figures.with_revenue else "only-broad",
-        width=len(columns) + 5 + has_unpriced,
+        width=len(columns) + 5 + has_unpriced + has_metered,
         has_revenue=figures.with_revenue,
+        has_metered=has_metered,
         has_unpriced=has_unpriced,
         compares=figures.before is not None,
         foot_note=cost_notes.foot_note(figures),
-        rows=[cost_row(one, search, found.total.usage.cost_picousd) for one in found.rows],
+        rows=[
+            cost_row(one, search, found.total.usage.cost_picousd, figures.metered.get(one.value, 0))
+            for one in found.rows
+        ],
         page_size=PAGE_SIZE,
         shown=shown if shown > PAGE_SIZE else 0,
-        total=total_row(found.total, search),
+        total=total_row(found.total, search, 0 if search.paying else figures.metered_total),
         more_href=_href(search, after=str(shown)) if shown < found.count else "",
         export_href=search.own.href(reverse("dashboard:costs_csv")),
         chart=None if search.paying else cost_over_time(search, course, cost_heads.noun_of(search.by)),

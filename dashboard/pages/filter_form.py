@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from dashboard.filters import META, NONE, STATUSES, TIERS, Filters
+from dashboard.filters import NONE, STATUSES, TIERS, Filters
 from dashboard.pages.links import named
 from dashboard.pages.parts import Option
 from dashboard.pages.request_rows import STATUS_WORDS
 from events.models import Status
 
-COMPARISONS = {"prev": "The period before", "year": "The same days a year before", "none": "Nothing"}
+COMPARISONS = {"prev": "Period before", "year": "A year before", "none": "Nothing"}
 MENUS = ("model", "feature", "provider")
 """Conditions whose values of the period the form offers."""
 NAMES = {
@@ -18,7 +18,7 @@ NAMES = {
     "step": "Step",
     "session": "Session",
     "conversation": "Conversation",
-    "key": "API key begins with",
+    "key": "Key begins with",
 }
 AMOUNTS = {
     "min_cost": "Cost from, USD",
@@ -60,6 +60,14 @@ class FilterForm:
     """Days that people ask for often, as links."""
     target: str
     """Id of the element that is replaced while the person chooses; '' for a form that is sent as a whole."""
+
+    @property
+    def groups(self) -> tuple[Sequence[Field], Sequence[Field]]:
+        """`more` as it is laid out: what is chosen by name, then the bounds, in pairs."""
+        return (
+            [field for field in self.more if field.name not in AMOUNTS],
+            [field for field in self.more if field.name in AMOUNTS],
+        )
 
 
 def filter_form(
@@ -105,7 +113,7 @@ def _fields(own: Filters, known: Mapping[str, Sequence[str]]) -> list[Field]:
         *_words(own),
         *(Field(word, label, given.get(word, "") or (NONE if word in given else "")) for word, label in NAMES.items()),
         *(Field(word, label, given.get(word, ""), mode="decimal") for word, label in AMOUNTS.items()),
-        Field("meta_key", "Metadata key", placeholder=f"plan, as in {META}plan"),
+        Field("meta_key", "Metadata key", placeholder="such as plan"),
         Field("meta_value", "Metadata value"),
     ]
 

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from dashboard.formats import count, duration
 from dashboard.queries.latency import Latency, Percentiles
 
+STREAMING = "From the first token of a streamed answer to its last, of the calls that tell"
+
 
 @dataclass(frozen=True)
 class LatencyRow:
     """One measure with the times that half, 95 and 99 percent of its calls did not exceed."""
 
     name: str
+    what: str
+    """What is measured, where the name does not say it."""
     p50: str
     p95: str
     p99: str
@@ -29,10 +33,10 @@ class LatencyTable:
 
 def latency_table(found: Latency) -> LatencyTable:
     """The measures that at least one call told."""
-    measures = {"Answer": found.answer, "Last token": found.last_token}
+    measures = ("Whole call", "", found.answer), ("Streaming", STREAMING, found.last_token)
     note = f"Of the latest {count(found.latest)} requests." if found.latest else ""
-    return LatencyTable([_row(name, one) for name, one in measures.items() if one], note)
+    return LatencyTable([_row(name, what, one) for name, what, one in measures if one], note)
 
 
-def _row(name: str, found: Percentiles) -> LatencyRow:
-    return LatencyRow(name, duration(found.p50), duration(found.p95), duration(found.p99), count(found.calls))
+def _row(name: str, what: str, found: Percentiles) -> LatencyRow:
+    return LatencyRow(name, what, duration(found.p50), duration(found.p95), duration(found.p99), count(found.calls))

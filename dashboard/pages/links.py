@@ -38,6 +38,11 @@ def feature_href(filters: Filters, feature: str) -> str:
     return filters.href(reverse("dashboard:feature"), feature=feature)
 
 
+def usage_href(filters: Filters, **changes: str | None) -> str:
+    """The metered usage of the same period, narrowed by `changes`."""
+    return filters.href(reverse("dashboard:usage"), **changes)
+
+
 def session_href(by: str, name: str, environment: str) -> str:
     """The page of one session, or, `by` "conversation", of one conversation: all its calls in the environment."""
     words = {by: name} if environment == DEFAULTS["environment"] else {by: name, "environment": environment}

@@ -21,7 +21,7 @@ from dashboard.queries import events, latency, options, rejected, revenue, usage
 from dashboard.queries.reading import snapshot
 from dashboard.visit import Visit
 
-TOP = 6
+TOP = 8
 LATEST = 8
 
 

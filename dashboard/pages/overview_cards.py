@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from dashboard.filters import Filters
 from dashboard.formats import Delta, count, delta, delta_points, money, money_exact, percent, sparkline_points
-from dashboard.pages.links import requests_href
+from dashboard.pages.links import costs_href, requests_href
 from dashboard.pages.overview_figures import Figures, cost_per_1k, error_rate, margin
 from dashboard.pages.parts import StatCard
 
@@ -51,16 +51,22 @@ def _revenue(figures: Figures, filters: Filters) -> StatCard:
     if figures.revenue is None:
         title = "Revenue belongs to users, not to what is filtered here"
         return StatCard("Revenue", money(None), requests_href(filters), title)
+    href = costs_href(filters, "user", sort="revenue")
     if not figures.revenue.ever_sent:
-        return StatCard("Revenue", NO_REVENUE, requests_href(filters), "No user's monthly revenue was ever sent")
+        return StatCard("Revenue", NO_REVENUE, href, "No user's monthly revenue was ever sent")
     now, before = figures.revenue_total, figures.previous.revenue_picousd if figures.previous else None
     change, course = delta(now, before, better="up"), figures.revenue.by_bucket
     title = f"{money_exact(now)}: what users pay per month, prorated by the second up to now"
-    return _card(figures, "Revenue", money(now), requests_href(filters), change, money(before), course, title)
+    if used := figures.metered_total:
+        title = (
+            f"{money_exact(now)}: {money(now - used)} of what users pay per month, prorated by the second up to now,"
+            f" and {money(used)} for metered usage"
+        )
+    return _card(figures, "Revenue", money(now), href, change, money(before), course, title)
 
 
 def _margin(figures: Figures, filters: Filters) -> StatCard:
-    spend, href = figures.totals.cost_picousd, requests_href(filters)
+    spend, href = figures.totals.cost_picousd, costs_href(filters, "user", sort="-margin")
     now = margin(figures.revenue_total, spend)
     if figures.revenue is None:
         return StatCard("Gross margin", money(None), href, "Revenue belongs to users, not to what is filtered here")

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from django.urls import reverse
+
 from dashboard import charts
 from dashboard.charts import Series
 from dashboard.filters import Filters
@@ -9,6 +11,7 @@ from dashboard.formats import money
 from dashboard.pages.links import model_name, requests_href
 from dashboard.pages.overview_figures import Figures, ModelKey
 from dashboard.pages.parts import Chart, ChartTable, LegendEntry
+from dashboard.queries.revenue import Revenue
 
 SHOWN_MODELS = 6
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -27,9 +30,9 @@ def spend_by_model(figures: Figures, filters: Filters) -> Chart:
         title="Spend by model",
         subtitle=f"{filters.period_text}, USD{_no_comparison(figures, filters)}",
         description=f"Stacked bars: spend per {step} by model, {filters.period_text}.",
-        figure=figure,
+        figure=figure if series or any(previous or ()) else None,
         legend=_legend(figures, filters, series),
-        table=_spend_table(figures, series),
+        table=_spend_table(figures, series) if series else None,
     )
 
 
@@ -51,10 +54,20 @@ def revenue_and_spend(figures: Figures, filters: Filters) -> Chart | None:
         figure=charts.revenue_and_spend(_times(figures, filters), step_ms, earned, spent),
         legend=(
             LegendEntry("Revenue", charts.REVENUE_COLOR, money(figures.revenue.total)),
+            *_parts(figures.revenue),
             LegendEntry("Spend", charts.SPEND_COLOR, money(sum(spent)), requests_href(filters)),
         ),
         table=ChartTable((_step_name(figures), "Revenue", "Spend", "Margin"), rows),
     )
+
+
+def _parts(revenue: Revenue) -> tuple[LegendEntry, ...]:
+    """What the revenue is made of, where it is not only what users pay per month."""
+    used = sum(revenue.metered)
+    if not used:
+        return ()
+    monthly = LegendEntry("of it per month", None, money(revenue.total - used))
+    return monthly, LegendEntry("of it metered usage", None, money(used), reverse("dashboard:customers"))
 
 
 def _no_comparison(figures: Figures, filters: Filters) -> str:

@@ -44,6 +44,8 @@ class Figures:
     revenue: Revenue | None
     """None: the filters name something that revenue does not belong to. Its buckets are those of the page."""
     revenue_total: int
+    metered_total: int
+    """How much of `revenue_total` is metered revenue."""
     previous: Previous | None
     """None: not wanted, or the organization is younger than the comparison period."""
 
@@ -72,7 +74,7 @@ def read(organization_id: int, filters: Filters) -> Figures:
         if bucket.start <= filters.until
     ]
     by_model = _by_model(usage.by_bucket(organization_id, filters, "model", hourly=hourly), buckets)
-    earned, earned_total = _revenue(organization_id, filters, buckets)
+    earned, earned_total, metered_total = _revenue(organization_id, filters, buckets)
     return Figures(
         first_event_at=first,
         hourly=hourly,
@@ -81,6 +83,7 @@ def read(organization_id: int, filters: Filters) -> Figures:
         by_model=by_model,
         revenue=earned,
         revenue_total=earned_total,
+        metered_total=metered_total,
         previous=_previous(organization_id, filters, first, hourly=hourly, length=len(buckets)),
     )
 
@@ -101,15 +104,17 @@ def _place(starts: Sequence[datetime], at: datetime) -> int:
     return max(0, bisect_right(starts, at) - 1)
 
 
-def _revenue(organization_id: int, filters: Filters, buckets: Sequence[Bucket]) -> tuple[Revenue | None, int]:
+def _revenue(organization_id: int, filters: Filters, buckets: Sequence[Bucket]) -> tuple[Revenue | None, int, int]:
+    """The revenue of the buckets shown, and of the whole period: all of it, and what of it is metered."""
     if not has_revenue(filters) or not buckets:
-        return None, 0
+        return None, 0, 0
     edges = [filters.start, *(bucket.start for bucket in buckets[1:]), buckets[-1].end]
     if buckets[0].start > filters.start:
         edges.insert(1, buckets[0].start)
     found = revenue.by_bucket(organization_id, edges, filters.until, filters.zone, filters.user)
-    shown = Revenue(found.by_bucket[len(found.by_bucket) - len(buckets) :], found.ever_sent)
-    return shown, found.total
+    before = len(found.by_bucket) - len(buckets)
+    shown = Revenue(found.by_bucket[before:], found.ever_sent, found.metered[before:])
+    return shown, found.total, sum(found.metered)
 
 
 def has_revenue(filters: Filters) -> bool:

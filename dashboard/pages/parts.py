@@ -68,7 +68,8 @@ class Chart:
     subtitle: str
     description: str
     """What the chart shows, for people who cannot see it."""
-    figure: Mapping[str, Any]
+    figure: Mapping[str, Any] | None
+    """None: there is nothing to draw, which is said instead."""
     legend: Sequence[LegendEntry] = field(default_factory=tuple)
     table: ChartTable | None = None
 

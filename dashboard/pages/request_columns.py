@@ -111,7 +111,7 @@ COLUMNS: dict[Word, Column] = {
     "streaming": Column(
         "Streaming",
         lambda row, _: Cell(formats.duration(row.streaming_duration_ms)),
-        what="How long a streamed answer took, up to its last token",
+        what="From the first token of a streamed answer to its last",
     ),
     "revenue": Column("Paid a month", _revenue, what="What the call's user paid per month at that time"),
     "price": Column("Price version", _count(lambda row: row.pricing_revision), what="Revision of the price catalog"),
@@ -121,6 +121,8 @@ COLUMNS: dict[Word, Column] = {
 USUAL: tuple[Word, ...] = ("model", "feature", "user", "in", "out", "latency", "cost")
 ON_PHONES: frozenset[Word] = frozenset({"model", "cost"})
 """Those of the usual ones that phones have room for; what somebody chose beyond them is shown everywhere."""
+ON_DESKTOPS: frozenset[Word] = frozenset({"in", "out"})
+"""Those of the usual ones that a small laptop has no room for beside the side bar."""
 SORT_COLUMNS: dict[Sort, Word] = {"cost": "cost", "tokens": "tokens", "latency": "latency"}
 MOST_FITTING, MOST_NAMES = 8, 4
 """So many columns, and so many names among them, fit beside each other on a desktop."""
@@ -158,7 +160,8 @@ def ordered(words: Iterable[str]) -> tuple[Word, ...]:
 def css_of(word: Word, sort: Sort) -> str:
     """The style classes of a column's head and cells, in a list that is in this order."""
     spared = word in USUAL and word not in ON_PHONES and word != SORT_COLUMNS.get(sort)
-    return " ".join(filter(None, (COLUMNS[word].css, "only-wide" if spared else "")))
+    room = "only-broad" if word in ON_DESKTOPS else "only-wide"
+    return " ".join(filter(None, (COLUMNS[word].css, room if spared else "")))
 
 
 def is_wide(words: Sequence[Word]) -> bool:

@@ -7,10 +7,31 @@ from urllib.parse import parse_qsl
 from django.urls import reverse
 
 from dashboard import saved_views
+from dashboard.filters import CHIP_LABELS, CHIP_VALUES, PERIODS
 from dashboard.models import SavedView, ViewedPage
 from dashboard.pages.parts import Frame
 from dashboard.visit import Visit
 from events.models import Role, User
+
+LABELS = CHIP_LABELS | {
+    "environment": "Environment",
+    "period": "Period",
+    "from": "From",
+    "to": "To",
+    "compare": "Compared with",
+    "by": "By",
+    "paying": "Revenue",
+    "sort": "Order",
+}
+VALUES = CHIP_VALUES | {
+    **{("period", period): label for period, label in PERIODS.items()},
+    ("compare", "none"): "nothing",
+    ("compare", "year"): "a year before",
+    ("by", "feature_user"): "feature and user",
+    ("paying", "short"): "less than the cost",
+    ("paying", "unknown"): "not known",
+}
+"""The words of addresses as people read them; a word that is not here stands for itself."""
 
 
 @dataclass(frozen=True)
@@ -105,4 +126,5 @@ def _row(view: SavedView, visit: Visit, person: User, page: str, query: str) -> 
 
 
 def _words(query: str) -> str:
-    return ", ".join(f"{word}: {value}" for word, value in parse_qsl(query)) or "as the page opens"
+    said = (f"{LABELS.get(word, word)}: {VALUES.get((word, value), value)}" for word, value in parse_qsl(query))
+    return ", ".join(said) or "as the page opens"

@@ -282,14 +282,15 @@ def _further(places: Places, filters: Filters) -> str:
 def _summary(rows: Sequence[SessionRow], by: By, *, more: bool, later: bool) -> str:
     if later:
         return f"Earlier {PLURALS[by]}"
-    noun = by if len(rows) == 1 and not more else PLURALS[by]
-    return f"{count(len(rows))}{'+' if more else ''} {noun}"
+    if more:
+        return f"The latest {count(len(rows))} {PLURALS[by]}"
+    return f"{count(len(rows))} {by if len(rows) == 1 else PLURALS[by]}"
 
 
 def _counted(filters: Filters, by: By) -> str:
     if filters.conditions:
         return f"Figures count the calls that meet the filters, over the whole {by}."
-    return f"Each {by} is counted whole, its calls before the period included."
+    return f"Each {by} is counted whole, with its calls before the period."
 
 
 def _news(href: str, revision: str, newest: UUID, by: By, found: sessions.News) -> News:

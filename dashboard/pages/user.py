@@ -1,7 +1,8 @@
-"""One user: what it costs and pays, with what and for what, and its latest requests."""
+"""One user: what it costs and pays, with what and for what, its metered usage, and its latest requests."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from django.urls import reverse
 
@@ -9,13 +10,14 @@ from dashboard import formats
 from dashboard.filters import Filters
 from dashboard.pages import overview_cards, value
 from dashboard.pages.cost_rows import ratio
-from dashboard.pages.links import costs_href, requests_href
+from dashboard.pages.links import costs_href, usage_href
 from dashboard.pages.overview_figures import Figures
 from dashboard.pages.overview_figures import read as read_figures
-from dashboard.pages.parts import StatCard
+from dashboard.pages.parts import BarRow, StatCard
 from dashboard.pages.value import TOP, Amount, Panel, ValueCosts
 from dashboard.pages.value_bars import feature_bars
-from dashboard.queries import revenue, usage, users
+from dashboard.queries import metered, revenue, usage, users
+from dashboard.queries.metered import MeterUse
 from dashboard.queries.reading import snapshot
 from dashboard.queries.revenue import Change
 from dashboard.visit import Visit
@@ -35,6 +37,7 @@ def build(visit: Visit, filters: Filters, revision: str) -> ValueCosts | None:
         figures = read_figures(organization, filters)
         features = usage.by_value(organization, filters, "feature", TOP)
         history = revenue.history(organization, external_id, CHANGES)
+        used = metered.of_user(organization, filters.start, filters.until, external_id)
         around = value.read(organization, filters)
     bars = feature_bars(features, figures.totals.cost_picousd, filters)
     return value.lay_out(
@@ -48,6 +51,7 @@ def build(visit: Visit, filters: Filters, revision: str) -> ValueCosts | None:
         around=around,
         cards=_cards(figures, filters),
         panel=Panel("features", "Features", bars, costs_href(filters, "feature"), "All"),
+        metered=_metered(used, filters),
         detail=external_id if name not in ("", external_id) else "",
         amounts=_amounts(history, filters),
     )
@@ -59,10 +63,38 @@ def _cards(figures: Figures, filters: Filters) -> tuple[StatCard, ...]:
     if figures.revenue is not None and not known:
         earned = replace(earned, value="Not known", title="Nobody sent what this user pays")
         margin = replace(margin, value=formats.UNKNOWN, title="Margin is revenue minus spend; no revenue is known")
-    share = ratio(figures.totals.cost_picousd, figures.revenue_total if known else None)
-    title = f"{formats.money(figures.totals.cost_picousd)} of {formats.money(figures.revenue_total)}" if known else ""
-    of_revenue = StatCard("Spend / revenue", share.text.capitalize(), requests_href(filters), title or share.title)
-    return spend, earned, margin, of_revenue, requests, per_1k
+    return spend, earned, margin, _of_revenue(figures, filters, known=known), requests, per_1k
+
+
+def _of_revenue(figures: Figures, filters: Filters, *, known: bool) -> StatCard:
+    cost, earned, last = figures.totals.cost_picousd, figures.revenue_total, figures.previous
+    share = ratio(cost, earned if known else None)
+    title = f"{formats.money(cost)} of {formats.money(earned)}" if known else share.title
+    card = StatCard("Spend / revenue", share.text.capitalize(), costs_href(filters, "user"), title)
+    if not (earned and last and last.revenue_picousd):
+        return card
+    now, before = Decimal(cost) / earned, Decimal(last.totals.cost_picousd) / last.revenue_picousd
+    change = formats.delta_points(now, before, better="down")
+    return replace(card, delta=change, previous=formats.of_revenue(before))
+
+
+def _metered(used: Sequence[MeterUse], filters: Filters) -> Panel | None:
+    """What the user's metered usage is worth, by meter; None where there is none."""
+    if not used:
+        return None
+    most = max(one.worth or 0 for one in used)
+    rows = tuple(
+        BarRow(
+            name=one.name,
+            href=usage_href(filters, meter=str(one.meter_id)),
+            value="no rate" if one.worth is None else formats.money(one.worth),
+            title=f"{formats.count(one.records)} records",
+            share=f"{formats.quantity(one.quantity)} {one.unit}".strip(),
+            width_percent=100 * (one.worth or 0) / most if most > 0 else 0,
+        )
+        for one in used
+    )
+    return Panel("metered", "Metered usage", rows, usage_href(filters), "All", "worth · quantity")
 
 
 def _amounts(history: Sequence[Change], filters: Filters) -> tuple[Amount, ...]:

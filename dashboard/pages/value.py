@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboard.filters import Filters
+from dashboard.formats import count
 from dashboard.pages import overview_charts
 from dashboard.pages.filter_form import FilterForm, filter_form
 from dashboard.pages.latency_table import LatencyTable, latency_table
@@ -31,6 +32,8 @@ class Panel:
     rows: Sequence[BarRow]
     href: str = ""
     action: str = ""
+    sub: str = "spend · share"
+    """What the two figures of a row are."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,9 @@ class ValueCosts:
     panels: Sequence[Panel]
     latest: Sequence[RequestRow]
     requests_href: str
+    failed: str
+    """How many of the period's requests failed; '' when none did."""
+    failed_href: str
     latency: LatencyTable
     amounts: Sequence[Amount] | None
     """A user's monthly amounts, the latest first; None for what pays nothing by itself."""
@@ -99,6 +105,7 @@ def lay_out(
     around: Around,
     cards: Sequence[StatCard],
     panel: Panel,
+    metered: Panel | None = None,
     detail: str = "",
     amounts: Sequence[Amount] | None = None,
     foot_note: str = "",
@@ -123,9 +130,11 @@ def lay_out(
         clear_href=filters.href(path, **(dict.fromkeys(filters.conditions) | {word: value})),
         cards=cards,
         charts=(spend, earned) if earned else (spend,),
-        panels=(panel, models),
+        panels=(panel, models, metered) if metered else (panel, models),
         latest=request_rows(around.latest, filters),
         requests_href=requests_href(filters),
+        failed=count(figures.totals.errors) if figures.totals.errors else "",
+        failed_href=requests_href(filters, status="error"),
         latency=latency_table(around.latency),
         amounts=amounts,
         foot_note=foot_note,

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from dashboard import formats
 from dashboard.filters import Filters
-from dashboard.pages.links import model_name, named, requests_href
+from dashboard.pages.cost_rows import NOT_GIVEN
+from dashboard.pages.links import model_name, requests_href
 from dashboard.pages.overview_figures import Figures, has_revenue
 from dashboard.pages.parts import BarRow
 from dashboard.queries.usage import Usage, ValueUsage
@@ -17,7 +18,7 @@ def feature_bars(rows: Sequence[ValueUsage], total: int, filters: Filters) -> tu
     largest = max((row.usage.cost_picousd for row in rows), default=0)
     return tuple(
         BarRow(
-            name=named(row.value),
+            name=row.value or NOT_GIVEN["feature"],
             href=requests_href(filters, feature=row.value),
             value=_cost(row.usage),
             title=formats.money_exact(row.usage.cost_picousd),
@@ -40,7 +41,7 @@ def user_bars(
         pays = earned.get(row.tracked_user_id, 0)
         found.append(
             BarRow(
-                name=row.name or named(row.external_id),
+                name=row.name or row.external_id or NOT_GIVEN["user"],
                 href=requests_href(filters, user=row.external_id),
                 value=formats.money(row.cost_picousd),
                 title=f"{row.external_id} {formats.money_exact(row.cost_picousd)}".strip(),
@@ -82,4 +83,4 @@ def _width(cost: int, largest: int) -> float:
 
 
 def _ratio(cost: int, earned: int) -> str:
-    return formats.percent(Decimal(cost) / earned, decimals=0) if earned else "no revenue"
+    return formats.of_revenue(Decimal(cost) / earned) if earned else "no revenue"

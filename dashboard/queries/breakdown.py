@@ -139,18 +139,24 @@ FROM page p {_names(search.by)} ORDER BY {_order(search)}"""  # noqa: S608
 
 
 def by_bucket(organization_id: int, filters: Filters, by: By, limit: int, *, hourly: bool) -> tuple[BucketCost, ...]:
-    """Cost per hour or local day of the `limit` dearest values and of the rest. The same index range as `by_value`."""
+    """Cost per hour or local day of the `limit` dearest values and of the rest. The same index range as `by_value`.
+
+    Summed by place, a number, before names are joined: sorting thousands of users' days by text took most of the time.
+    """
     source = usage.rows(organization_id, filters, by, hourly=hourly)
     statement = f"""WITH used AS MATERIALIZED (
     SELECT at, value, provider, sum(cost_picousd) AS cost FROM ({source.text}) u GROUP BY 1, 2, 3
 ),
 top AS (
-    SELECT value, provider, sum(cost) AS cost FROM used GROUP BY 1, 2 HAVING sum(cost) > 0
-    ORDER BY 3 DESC, 1, 2 LIMIT %s
+    SELECT value, provider, row_number() OVER (ORDER BY sum(cost) DESC, value, provider) AS place
+    FROM used GROUP BY 1, 2 HAVING sum(cost) > 0 ORDER BY 3 LIMIT %s
+),
+placed AS (
+    SELECT u.at, t.place, sum(u.cost) AS cost
+    FROM used u LEFT JOIN top t ON t.value = u.value AND t.provider = u.provider GROUP BY 1, 2
 )
-SELECT u.at, {_label(by)}, p.value IS NULL, sum(u.cost)
-FROM used u LEFT JOIN top p ON p.value = u.value AND p.provider = u.provider {_names(by)}
-GROUP BY 1, 2, 3, 4, 5, p.cost ORDER BY p.cost DESC NULLS LAST, 2, 3, 1"""  # noqa: S608
+SELECT s.at, {_label(by)}, p.value IS NULL, s.cost
+FROM placed s LEFT JOIN top p ON p.place = s.place {_names(by)} ORDER BY s.place NULLS LAST, 1"""  # noqa: S608
     params = (*source.params, limit, *_names_params(by, organization_id))
     return tuple(
         BucketCost(usage.instant(at, filters), value or "", provider or "", name or "", is_other, int(cost))
@@ -190,7 +196,7 @@ FULL JOIN (
 ) b USING (value, provider)
 FULL JOIN (SELECT value, provider, picousd FROM ({revenue.text}) u) r USING (value, provider)
 FULL JOIN (SELECT value, provider, picousd FROM ({former.text}) u) f USING (value, provider)
-WHERE n.events > 0 OR b.events > 0 OR r.picousd > 0 OR f.picousd > 0"""  # noqa: S608
+WHERE n.events > 0 OR b.events > 0 OR r.picousd <> 0 OR f.picousd <> 0"""  # noqa: S608
 
 
 def _order(search: CostSearch) -> str:

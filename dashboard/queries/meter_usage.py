@@ -125,7 +125,10 @@ FROM (
 ) c LEFT JOIN tracked_user u ON u.id = c.tracked_user_id
 ORDER BY c.quantity DESC, c.tracked_user_id LIMIT %s OFFSET %s"""  # noqa: S608
     rows = fetch(statement, (*wanted.params, limit, offset))
-    return [CustomerUse(pk, external, name, Decimal(used), *more) for pk, external, name, used, *more in rows]
+    return [
+        CustomerUse(customer_id, external_id, name, Decimal(quantity), records, latest)
+        for customer_id, external_id, name, quantity, records, latest in rows
+    ]
 
 
 def by_bucket(scope: Scope, edges: Sequence[datetime]) -> dict[int, Decimal]:

@@ -1,9 +1,10 @@
 """How pages read: all statements of a page see one snapshot, so that its figures agree with each other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.db import connection, transaction
 
@@ -23,20 +24,37 @@ class Sql:
         return cls(" AND ".join(piece.text for piece in pieces), tuple(p for piece in pieces for p in piece.params))
 
 
+_read: ContextVar[dict[Hashable, Any] | None] = ContextVar("read", default=None)
+
+
+def once[T](key: Hashable, load: Callable[[], T]) -> T:
+    """What `load` reads, once in a snapshot: there it would find the same again."""
+    found = _read.get()
+    if found is None:
+        return load()
+    if key not in found:
+        found[key] = load()
+    return cast(T, found[key])
+
+
 @contextmanager
 def snapshot() -> Iterator[None]:
     """One read-only transaction in which every statement sees the same committed state.
 
     Inside a transaction that is open already (as tests have one) that transaction's rules stay in force.
     """
-    if connection.in_atomic_block:
-        yield
-        return
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            cursor.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
-        yield
+    outer = _read.set({})
+    try:
+        if connection.in_atomic_block:
+            yield
+            return
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                cursor.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
+            yield
+    finally:
+        _read.reset(outer)
 
 
 def fetch(statement: str, params: Sequence[Any] | dict[str, Any] = ()) -> list[tuple[Any, ...]]:

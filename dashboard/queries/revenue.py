@@ -1,10 +1,11 @@
-"""Revenue of tracked users: their monthly amounts with history, prorated by the second.
+"""Revenue of tracked users: their monthly amounts with history, prorated by the second, and their metered usage.
 
 An amount per month is worth, each second, the amount divided by the seconds of that calendar month in the
-organization's zone. Before a user's first amount there is no revenue.
+organization's zone. Before a user's first amount there is no revenue. Metered usage is worth what the meters' rates
+make of it (`metering/accrual.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,6 +14,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from dashboard.filters import PICOUSD_PER_USD, day_start
+from dashboard.queries import metered
 from dashboard.queries.reading import Sql, fetch
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,6 +36,8 @@ class Revenue:
 
     by_bucket: tuple[int, ...]
     ever_sent: bool
+    metered: tuple[int, ...] = ()
+    """How much of each bucket is metered revenue; the rest is what users pay per month. Empty without meters."""
 
     @property
     def total(self) -> int:
@@ -60,8 +64,8 @@ def by_bucket(
 ) -> Revenue:
     """Revenue between neighbouring `edges` up to `until`, of all users or of one.
 
-    One pass over the organization's revenue_change by its unique index (tracked_user, effective_at): each change of an
-    amount counts from its moment on, so users are never multiplied by buckets.
+    For the monthly amounts, one pass over the organization's revenue_change by its unique index (tracked_user,
+    effective_at): each change of an amount counts from its moment on, so users are never multiplied by buckets.
     """
     pieces = spans(edges, until, zone)
     statement = """WITH change AS (
@@ -76,13 +80,18 @@ SELECT width_bucket(effective_at, %s::timestamptz[]) AS span, sum(amount),
     thresholds = [*(piece.start for piece in pieces), pieces[-1].end if pieces else until]
     rows = fetch(statement, (organization_id, external_id, external_id, thresholds))
     changes = {int(span): (amount, weighted) for span, amount, weighted in rows}
-    return Revenue(_accumulated(pieces, changes, max(len(edges) - 1, 0)), ever_sent=bool(rows))
+    monthly = _accumulated(pieces, changes, max(len(edges) - 1, 0))
+    used = metered.by_bucket(organization_id, edges, until, external_id)
+    if used is None:
+        return Revenue(monthly, ever_sent=bool(rows))
+    both = tuple(sum(pair) for pair in zip(monthly, used, strict=True))
+    return Revenue(both, ever_sent=bool(rows) or any(used), metered=used)
 
 
 def by_user(
     organization_id: int, user_ids: Sequence[int], start: datetime, until: datetime, zone: ZoneInfo
 ) -> dict[int, int]:
-    """Revenue of some users from `start` to `until` in picousd; a user who never had an amount is left out.
+    """Revenue of some users from `start` to `until` in picousd; a user who never had any is left out.
 
     Index (tracked_user, effective_at) of revenue_change, for the given users only.
     """
@@ -102,20 +111,30 @@ GROUP BY 1, 2"""
     for user_id, n, usd_seconds in fetch(statement, (until, organization_id, list(user_ids), until, starts, ends)):
         share = Fraction(usd_seconds) / pieces[n - 1].month_seconds
         earned[user_id] = earned.get(user_id, Fraction()) + share
-    return {user_id: _picousd(usd) for user_id, usd in earned.items()}
+    used = metered.of_some(organization_id, start, until, user_ids)
+    return {
+        user_id: _picousd(earned.get(user_id, Fraction())) + used.get(user_id, 0) for user_id in earned.keys() | used
+    }
 
 
 def of_each_user(
-    organization_id: int, start: datetime, until: datetime, zone: ZoneInfo, external_id: str | None = None
+    organization_id: int,
+    start: datetime,
+    until: datetime,
+    zone: ZoneInfo,
+    external_id: str | None = None,
+    used: Mapping[int, int] | None = None,
 ) -> Sql:
     """Rows (tracked_user_id, picousd) of the users who had an amount before `until`, all or the one; for a statement.
+
+    `used` is their metered revenue in picousd, which is added; read here where it is not given.
 
     Sequential over the organization's revenue_change. Multiplied before it is divided, so that nothing is lost.
     """
     pieces = spans([start, until], until, zone)
     columns = zip(*((piece.start, piece.end, piece.month_seconds) for piece in pieces), strict=True)
     starts, ends, seconds = columns if pieces else ((), (), ())
-    return Sql(
+    monthly = Sql(
         """SELECT a.tracked_user_id, round(coalesce(sum(a.usd * 1000000000000 * greatest(0, extract(epoch FROM
     least(a.valid_to, s.until) - greatest(a.valid_from, s.start))) / s.month_seconds), 0)) AS picousd
 FROM (
@@ -127,6 +146,14 @@ FROM (
 GROUP BY 1""",
         (until, organization_id, external_id, external_id, until, list(starts), list(ends), list(seconds)),
     )
+    if used is None:
+        used = metered.of_each_user(organization_id, start, until, external_id)
+    if not used:
+        return monthly
+    both = f"""SELECT tracked_user_id, sum(picousd) AS picousd FROM (
+    {monthly.text} UNION ALL SELECT * FROM unnest(%s::bigint[], %s::numeric[])
+) m GROUP BY 1"""  # noqa: S608
+    return Sql(both, (*monthly.params, list(used), list(used.values())))
 
 
 def of_users(each: Sql) -> Sql:

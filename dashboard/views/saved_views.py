@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
@@ -30,6 +31,7 @@ def views(request: MemberRequest) -> HttpResponse:
     except saved_views.Refused as refused:
         page = saved_views_page.build(visit, person, page_name, query, name=name, is_shared=shared, error=str(refused))
         return render(request, TEMPLATE, {"page": page}, status=422)
+    messages.success(request, f"Saved as “{kept.name}”. Views leads back to it.")
     return redirect(saved_views_page.href_of(kept))
 
 

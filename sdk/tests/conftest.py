@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
 from ingest import KEY, IngestServer
 
 from fluxgate_sdk import FluxGate
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_collections() -> None:
+    """Spare `gc.collect()`, which many tests call, the hundred thousands of objects of the providers' packages."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

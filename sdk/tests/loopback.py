@@ -122,9 +122,10 @@ class Loopback:
         return found if isinstance(found, Reply) else found(request)
 
     def settle(self) -> None:
-        """Wait until every connection whose client has gone is closed here as well."""
+        """Wait until every connection is closed here as well. Fails when a client still holds one."""
         for thread in list(vars(self._server).get("_threads", ())):
-            thread.join()
+            thread.join(10)
+            assert not thread.is_alive(), "a connection is still open"
 
     def __enter__(self) -> Loopback:
         self._thread.start()

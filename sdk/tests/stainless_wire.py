@@ -96,6 +96,13 @@ def text_completion() -> dict[str, Any]:
     return head | {"choices": [choice], "usage": CHAT_USAGE}
 
 
+def text_stream() -> Reply:
+    """As it comes when the caller has asked for the usage, or it was asked for unseen."""
+    words = [{"index": 0, "finish_reason": reason, "text": "Hello", "logprobs": None} for reason in (None, "stop")]
+    chunks = [text_completion() | {"choices": [word], "usage": None} for word in words]
+    return sse_reply([*chunks, text_completion() | {"choices": []}], last="[DONE]")
+
+
 def response(status: str = "completed", **more: Any) -> dict[str, Any]:
     content = [{"type": "output_text", "text": "Hello", "annotations": []}]
     message = {"type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "content": content}
@@ -145,11 +152,11 @@ def images() -> dict[str, Any]:
     return {"created": 1, "data": [{"b64_json": "aGk="}], "usage": IMAGE_USAGE}
 
 
-def image_stream(*, end: str = "close") -> Reply:
+def image_stream(kind: str = "image_generation") -> Reply:
     head = {"b64_json": "aGk=", "created_at": 1, "size": "1024x1024", "quality": "low", "background": "auto"}
-    part = head | {"type": "image_generation.partial_image", "partial_image_index": 0, "output_format": "png"}
-    last = head | {"type": "image_generation.completed", "usage": IMAGE_USAGE, "output_format": "png"}
-    return sse_reply([(event["type"], event) for event in (part, part, last)], end=end)
+    part = head | {"type": f"{kind}.partial_image", "partial_image_index": 0, "output_format": "png"}
+    last = head | {"type": f"{kind}.completed", "usage": IMAGE_USAGE, "output_format": "png"}
+    return sse_reply([(event["type"], event) for event in (part, part, last)])
 
 
 def transcription() -> dict[str, Any]:

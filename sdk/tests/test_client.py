@@ -213,8 +213,21 @@ def test_debug_says_what_happens_and_neither_keys_nor_content(
 
 
 def test_debug_is_seen_in_a_program_without_logging(server: IngestServer, tmp_path: Path) -> None:
-    done = run(tmp_path, "FluxGate(KEY, 'http://127.0.0.1:9', debug=True).record_event(EVENT)", server.url, KEY)
+    program = """
+with FluxGate(KEY, 'http://127.0.0.1:9', debug=True) as client:
+    client.record_event(EVENT)
+    client.close(0)
+"""
+    done = run(tmp_path, program, server.url, KEY)
     assert "[fluxgate] /api/events: ConnectionRefusedError" in done.stderr
+
+
+def test_a_misspelt_word_of_a_context_is_refused(fluxgate: FluxGate) -> None:
+    misspelt: Any = {"featur": "chat"}
+    with pytest.raises(
+        TypeError, match=r"track\(\) got an unexpected keyword argument 'featur'; it takes conversation_id"
+    ):
+        fluxgate.track("acme", **misspelt)
 
 
 def test_importing_imports_no_provider_and_nothing_beyond_the_standard_library() -> None:

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+from recorder import Recorder
 
 from fluxgate_sdk.custom import Tracker
-from fluxgate_sdk.events import Usage
+from fluxgate_sdk.events import Usage, context_of
 from fluxgate_sdk.tracking import CostTrackingResponse
 
 USAGE: Usage = {"input_tokens": 12, "output_tokens": 3}
@@ -76,6 +77,18 @@ def test_a_block_may_name_the_model_that_answered_and_the_providers_own_usage(si
     assert (usage["model"], usage["service_tier"]) == ("acme-small", "flex")
     assert (usage["provider_usage"], usage["api_flavor"]) == ({"prompt_tokens": 1}, "chat")
     assert "input_tokens" not in usage
+
+
+def test_what_is_said_after_the_end_is_too_late() -> None:
+    recorder, said = Recorder(), {"prompt_tokens": 1, "completion_tokens": 2}
+    context: dict[str, Any] = {"metadata": {"tags": ["a"]}}
+    with Tracker(recorder, "acme", "acme-large", context_of(context, "track")) as call:
+        call.usage(provider_usage=said, api_flavor="chat")
+    call.usage(input_tokens=7, provider_usage={})
+    said["prompt_tokens"] = 100
+    context["metadata"]["tags"].append("b")
+    assert recorder.only["usage"]["provider_usage"] == {"prompt_tokens": 1, "completion_tokens": 2}
+    assert recorder.only["metadata"]["tags"] == ["a"]
 
 
 def test_a_block_without_a_word_is_recorded_as_such(sink: Sink) -> None:

@@ -56,6 +56,29 @@ def test_ten_thousand_events_arrive_once_after_the_server_was_away(server: Inges
         assert {response.status for response in responses} == {"SUCCESS"}
 
 
+def test_a_flush_covers_what_comes_while_the_thread_finds_nothing(
+    server: IngestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, goes_on = threading.Event(), threading.Event()
+    drained = delivery.Delivery._drained
+
+    def slowly(self: delivery.Delivery, *arguments: Any) -> None:
+        if not looked.is_set():
+            looked.set()
+            goes_on.wait(LONG)
+        drained(self, *arguments)
+
+    monkeypatch.setattr(delivery.Delivery, "_drained", slowly)
+    with FluxGate(KEY, server.url) as fluxgate:
+        assert fluxgate.record_event(an_event(1)) is not None
+        fluxgate.enqueue(an_event(2)).wait(LONG)
+        assert looked.wait(LONG)
+        fluxgate.enqueue(an_event(3))
+        threading.Timer(0.05, goes_on.set).start()
+        assert fluxgate.flush(LONG)
+        assert len(server.stored) == 3
+
+
 def test_a_server_that_answers_nothing_keeps_nobody_waiting(server: IngestServer) -> None:
     answers = threading.Event()
     server.fail(Fault(until=answers))
@@ -227,6 +250,29 @@ def test_close_gives_up_what_hangs_in_a_request(server: IngestServer) -> None:
     assert fluxgate.stats.dropped == {"undelivered": 2}
     assert fluxgate.stats.pending == 0
     never.set()
+
+
+def test_close_gives_up_what_the_thread_has_just_taken_in_hand(server: IngestServer) -> None:
+    taken, goes_on = threading.Event(), threading.Event()
+
+    class Slow:
+        def __str__(self) -> str:
+            # Called by the encoder: the event is in no queue at this moment.
+            taken.set()
+            goes_on.wait(LONG)
+            return "slow"
+
+    before = delivery_threads()
+    fluxgate = FluxGate(KEY, server.url)
+    response = fluxgate.enqueue(an_event(1, thing=Slow()))
+    assert taken.wait(LONG)
+    (thread,) = (thread for thread in delivery_threads() if thread not in before)
+    assert fluxgate.close(0) is False
+    goes_on.set()
+    thread.join(LONG)
+    assert response.error_message == "undelivered"
+    assert (fluxgate.stats.dropped, fluxgate.stats.pending) == ({"undelivered": 1}, 0)
+    assert server.requests == []
 
 
 END_OF_PROGRAM: dict[str, tuple[str, int]] = {

@@ -15,8 +15,10 @@ from ingest import KEY, IngestServer
 from loopback import Loopback, Request, gemini_content, json_reply
 from stainless_wire import chat_completion, chat_stream, message
 
+import fluxgate_sdk
 from fluxgate_sdk import FluxGate, Stats
 from fluxgate_sdk.events import TrackingContext
+from fluxgate_sdk.transport import USER_AGENT
 
 SDK = Path(__file__).resolve().parent.parent
 NAMED = re.compile(r"# (\S+\.py)\n")
@@ -47,6 +49,10 @@ worker_process_shutdown = Signal()
 }
 
 USING = {
+    "README": """
+from types import SimpleNamespace as Of
+on_event(Of(type="response.done", response=Of(usage={"input_tokens": 8, "output_tokens": 3})))
+""",
     "django": """
 from django.conf import settings
 from django.urls import path
@@ -91,7 +97,7 @@ assert handler.fluxgate.stats.sent == 1
 """,
 }
 FEATURES = {
-    "README": {"chat-assistant", "drafts", "search", "summary", None},
+    "README": {"chat-assistant", "drafts", "search", "summary", "voice", None},
     "django": {"support", "support-live"},
     "fastapi": {"support", "support-live", "estimates"},
     "worker": {"summaries", "classification", "functions"},
@@ -182,6 +188,12 @@ def test_the_readme_names_every_key_of_the_context_and_every_call() -> None:
     assert set(TrackingContext.__annotations__) <= set(re.findall(r"`(\w+)`", text))
     calls = {name for name in vars(FluxGate) if not name.startswith("_")}
     assert calls <= set(re.findall(r"\b(\w+)\b", text))
+
+
+def test_the_version_is_everywhere_the_same() -> None:
+    said = re.search(r'^version = "(.+)"$', (SDK / "pyproject.toml").read_text(), re.MULTILINE)
+    assert said is not None
+    assert (said[1], f"fluxgate-sdk-python/{said[1]}") == (fluxgate_sdk.__version__, USER_AGENT)
 
 
 def test_stats_say_what_each_reason_means() -> None:

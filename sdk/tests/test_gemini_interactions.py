@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from google import genai
 from google.genai import types
-from loopback import Loopback, Reply, gemini_error, json_reply, shared_tls_context, sse_reply
+from loopback import Loopback, Reply, cut_into, gemini_error, json_reply, shared_tls_context, sse_reply
 from recorder import Recorder
 
 from fluxgate_sdk.calls import close_live_streams
@@ -169,6 +171,21 @@ class TestStreamed:
         assert usage["is_streamed"] is True
         assert usage["latency_in_ms"] >= usage["streaming_duration_in_ms"] >= 0
         assert tracking_of(answer) is not None
+
+    @pytest.mark.parametrize(
+        ("wbits", "encoding", "is_read"), [(31, "gzip", True), (15, "deflate", True), (-15, "deflate", False)]
+    )
+    def test_packed(
+        self, wbits: int, encoding: str, is_read: bool, ask: World, provider: Loopback, recorder: Recorder
+    ) -> None:
+        packer = zlib.compressobj(wbits=wbits)
+        packed = packer.compress(b"".join(stream().pieces)) + packer.flush()
+        provider.answer(replace(stream(), pieces=cut_into(packed, 7), headers={"Content-Encoding": encoding}))
+        _, events = _read(ask(lambda client: create(client, stream=True)))
+        assert events[-1].event_type == "interaction.completed"
+        # A deflate without its head is for the HTTP library alone: then the usage is missing, and nothing is raised.
+        assert recorder.only["usage"]["input_tokens"] == (10 if is_read else 0)
+        assert recorder.only["metadata"].get("usageSource") == (None if is_read else "missing")
 
     @continues
     def test_continuation_counts_each_exchange(self, ask: World, provider: Loopback, recorder: Recorder) -> None:

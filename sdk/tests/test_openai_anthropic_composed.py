@@ -136,9 +136,10 @@ from fluxgate_sdk import create_anthropic_cost_tracker, create_openai_cost_track
 from recorder import Recorder
 
 class Printing(Recorder):
-    def enqueue(self, event):
+    def _enqueue_later(self, make):
+        event = make()
         print(event["usage"]["provider"], event["metadata"]["stopReason"], flush=True)
-        return super().enqueue(event)
+        return super()._enqueue_later(make)
 
 url, message = sys.argv[1], [{"role": "user", "content": "Hi"}]
 chat = create_openai_cost_tracker(OpenAI(api_key="k", base_url=url), Printing(), inject_stream_usage=True)

@@ -96,6 +96,38 @@ def test_lines_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
     assert not (tmp_path / "00-broken.jsonl").exists()
 
 
+def test_a_file_that_cannot_be_read_or_removed_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    assert Spool(tmp_path).write(items(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refused)
+        assert Spool(tmp_path).take() == []
+    assert len(files(tmp_path)) == 1
+    (taken,) = Spool(tmp_path).take()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refused)
+        taken.settle(answered())
+    assert taken.response.status == "SUCCESS"
+    assert numbers_of(Spool(tmp_path).take()) == [1]
+
+
+def test_a_disk_that_is_full_keeps_nothing_of_what_it_has_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        assert not Spool(tmp_path).write(items(1))
+    assert list(tmp_path.iterdir()) == []
+    assert Spool(tmp_path).write(items(1))
+
+
 def test_what_is_left_at_the_end_is_sent_by_the_next_start(server: IngestServer, tmp_path: Path) -> None:
     server.stop()
     fluxgate = FluxGate(KEY, server.url, spool_directory=tmp_path)

@@ -111,12 +111,14 @@ def test_what_an_object_carries() -> None:
 
     carrier, response = Answer(), CostTrackingResponse()
     assert tracking_of(carrier) is None
-    assert attach(carrier, response)
+    attach(carrier, None)
+    assert tracking_of(carrier) is None
+    attach(carrier, response)
     assert tracking_of(carrier) is response
     assert carrier.flux_gate_cost_tracking_response is response  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("target", ["text", 3, None, object()])
 def test_what_has_no_room_carries_nothing(target: object) -> None:
-    assert attach(target, CostTrackingResponse()) is False
+    attach(target, CostTrackingResponse())
     assert tracking_of(target) is None

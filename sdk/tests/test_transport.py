@@ -33,6 +33,13 @@ def test_one_connection_serves_many_requests_and_is_closed(transport: Transport,
     assert len({request.connection for request in server.requests}) == 2
 
 
+@pytest.mark.parametrize("body", [b"", b"{}", b"x" * 200_000])
+def test_a_server_that_closes_after_every_answer(transport: Transport, server: IngestServer, body: bytes) -> None:
+    server.fail(*[Fault(503, {"Connection": "close"}, body)] * 2)
+    assert [post(transport) for _ in range(2)] == [Reply(503, body)] * 2
+    assert len({request.connection for request in server.requests}) == 2
+
+
 def test_a_kept_connection_that_was_cut_is_replaced(transport: Transport, server: IngestServer) -> None:
     post(transport)
     server.cut_idle_connections()

@@ -81,7 +81,7 @@
       bordercolor: colors["line-strong"],
       font: { family: font, size: 12, color: colors.text },
     },
-    xaxis: { ...layout.xaxis, automargin: true, fixedrange: true, showgrid: false, zeroline: false, nticks: 7 },
+    xaxis: { ...layout.xaxis, ticklabelstandoff: 4, automargin: true, fixedrange: true, showgrid: false, zeroline: false, nticks: 7 },
     yaxis: {
       ...layout.yaxis,
       automargin: true,
@@ -123,7 +123,8 @@
   const choose = (box, event) => {
     const range = event?.range?.x;
     const { meta, xaxis } = box.layout;
-    if (!range || xaxis.type !== "date") return;
+    if (!range) return;
+    if (xaxis.type !== "date") return soon(() => draw(box));
     const half = meta?.bucket === "day" ? DAY_MS / 2 : 0; // a bar stands around the midnight that its day starts with
     const [from, to] = range
       .map((at) => Date.parse(`${String(at).slice(0, 19).replace(" ", "T")}Z`) + half)

@@ -1,6 +1,7 @@
 /* Keys. None works while somebody types, nor with <html data-keys="off"> (WCAG 2.1.4); the page of "?" lists them all.
  *
  * .row-link, .latest a   what j and k walk
+ * [data-walk]            a button that does so, by how far
  * [data-go]              a link of the navigation, by the key that follows "g"
  * [data-help]            the link to the page that lists them
  * [data-keys-switch]     a check box that turns the keys on and off, in a cookie that the server reads
@@ -78,6 +79,11 @@
     if (!work) return;
     event.preventDefault();
     work();
+  });
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-walk]");
+    if (button) walk(Number(button.dataset.walk));
   });
 
   document.addEventListener("change", (event) => {

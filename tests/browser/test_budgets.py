@@ -37,6 +37,8 @@ FRAGMENTS = {
 FIRST_LOAD = 45
 """All of the first page but the chart library, which is fetched after it, in KB; and the requests that fetch it."""
 FIRST_REQUESTS = 9
+OWN_CODE = {".css": 8, ".js": 6}
+"""All our own style sheets, and all our own scripts, of one page, in KB."""
 ELEMENTS = {
     "/": 1_500,
     "/?period=90d": 1_500,
@@ -111,6 +113,16 @@ def test_the_first_load_without_the_chart_library(page: Page) -> None:
     first = {address: size for address, size in wire.sizes.items() if "plotly" not in address}
     assert len(first) <= FIRST_REQUESTS, sorted(first)
     assert sum(first.values()) <= FIRST_LOAD * KB, first
+
+
+def test_our_own_style_and_script(page: Page) -> None:
+    page.goto("/")
+    addresses = page.locator("link[rel=stylesheet], script[src]").evaluate_all("all => all.map(e => e.href ?? e.src)")
+    own = [address for address in addresses if "/static/css/" in address or "/static/js/" in address]
+    for ending, budget in OWN_CODE.items():
+        sizes = {address: size_of(page, address) for address in own if address.endswith(ending)}
+        assert sizes
+        assert sum(sizes.values()) <= budget * KB, sizes
 
 
 @pytest.mark.parametrize("path", ELEMENTS)

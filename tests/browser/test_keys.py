@@ -1,6 +1,7 @@
 """What only keys, a pointer that drags, or a browser without script can show."""
 
 import re
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -34,6 +35,23 @@ def test_rows_are_walked_also_with_the_drawer_open(signed_in: Sign) -> None:
     page.keyboard.press("Escape")
     expect(drawer).to_be_hidden()
     assert focused(page) == ids[0]
+
+
+def test_rows_are_walked_with_the_buttons_of_the_drawer(signed_in: Sign) -> None:
+    page = signed_in()
+    page.goto("/requests/")
+    ids = [str(link.get_attribute("id")) for link in page.locator(".row-link").all()]
+    page.locator(".row-link").nth(1).click()
+    heading = page.locator("#drawer h1")
+    expect(heading).to_have_text(ids[1])
+    page.get_by_role("button", name="Next row").click()
+    expect(heading).to_have_text(ids[2])
+    page.get_by_role("button", name="Previous row").click()
+    expect(heading).to_have_text(ids[1])
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Views").click()
+    expect(page.locator("#drawer h2").first).to_be_visible()
+    expect(page.get_by_role("button", name="Next row")).to_be_hidden()
 
 
 def test_the_last_row_leads_on_to_the_next_ones(signed_in: Sign) -> None:
@@ -115,6 +133,40 @@ def test_a_span_of_a_chart_is_dragged_over(signed_in: Sign) -> None:
     expect(page.locator(".chart [role=row], .as-table noscript").first).to_be_attached()
     page.get_by_text("Show as table").first.click()
     expect(page.locator(".as-table").first.get_by_role("row")).to_have_count(11)
+
+
+def test_a_bar_leads_to_the_requests_that_it_sums(signed_in: Sign) -> None:
+    page = signed_in()
+    page.goto("/?period=7d")
+    bars = page.locator(".chart").first.locator(".trace.bars").first.locator(".point path")
+    bars.first.wait_for(timeout=60_000)
+    dearest = page.locator("#spend-legend a").first
+    name = dearest.locator(".legend-name").inner_text()
+    day = bars.nth(3).bounding_box()
+    assert day
+    page.mouse.move(day["x"] + day["width"] / 2, day["y"] + day["height"] / 2)
+    page.mouse.click(day["x"] + day["width"] / 2, day["y"] + day["height"] / 2)
+    page.wait_for_url("**/requests/?*from=*")
+    words = dict(parse_qsl(urlsplit(page.url).query))
+    assert f"{words['provider']}/{words['model']}" == name
+    assert words["from"] == words["to"]
+    expect(page.locator(".row-link").first).to_be_visible()
+
+
+def test_nobody_is_asked_for_news_while_the_page_is_paused_or_hidden(signed_in: Sign) -> None:
+    page = signed_in()
+    page.goto("/")
+    asks = """() => new Promise((done) => {
+      document.addEventListener("htmx:beforeRequest", (event) => done(!event.defaultPrevented), { once: true });
+      htmx.trigger(document.querySelector("[data-live]"), "fg:refresh");
+    })"""
+    assert page.evaluate(asks)
+    page.locator("[data-live-mark]").click()
+    assert not page.evaluate(asks)
+    page.locator("[data-live-mark]").click()
+    assert page.evaluate(asks)
+    page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })")
+    assert not page.evaluate(asks)
 
 
 def test_without_script_the_rest_of_the_pages_and_the_columns_are_there(watched: Watched, demo: Demo) -> None:

@@ -225,6 +225,22 @@ def test_pages(tab: Page, request_id: str, path: str, widths: Sequence[int], pic
     check_at_every_width(tab, pictures, widths=widths)
 
 
+@pytest.mark.parametrize(
+    "path", ["/requests/", "/sessions/", "/costs/?by=user", "/keys/", "/settings/members/", "/pricing/"]
+)
+def test_from_a_tablet_on_tables_show_all_their_columns_at_once(tab: Page, path: str) -> None:
+    """What a row costs and what can be done with it stand at its end: nobody finds them beyond an edge."""
+    tab.goto(path)
+    for width in (768, 1024, 1280):
+        tab.set_viewport_size({"width": width, "height": 900})
+        beyond = tab.locator(".panel .table").evaluate_all(
+            """tables => tables.filter(table => table.checkVisibility()
+                 && table.getBoundingClientRect().right > table.closest(".panel").getBoundingClientRect().right)
+               .map(table => table.className)"""
+        )
+        assert not beyond, f"{path} at {width} px: {beyond}"
+
+
 @pytest.mark.parametrize("path", ADMIN_PAGES)
 def test_admin_pages(tab: Page, path: str) -> None:
     tab.goto(path)

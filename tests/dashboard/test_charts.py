@@ -1,5 +1,7 @@
 import json
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import plotly.graph_objects as go
 import pytest
@@ -8,9 +10,10 @@ from hypothesis import strategies as st
 
 from dashboard import charts
 from dashboard.charts import Series
+from dashboard.filters import Filters
 
 USD = 10**12
-DAY_MS = 86_400_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 DAYS = ["2026-11-18", "2026-11-19", "2026-11-20"]
 
 
@@ -54,7 +57,7 @@ def test_revenue_then_spend_with_the_area_below_filled() -> None:
     [
         stacked(),
         stacked(previous=None),
-        stacked(hourly=True, bucket_ms=3_600_000),
+        stacked(hourly=True, bucket_ms=HOUR_MS, buckets=[f"2026-11-18 {hour:02}:00" for hour in range(3)]),
         stacked(buckets=[], series=[Series("a", 0, [])], previous=[]),
         stacked(series=[], previous=None),
         charts.revenue_and_spend(DAYS, DAY_MS, [1, 2, 3], [1, 2, 3]),
@@ -91,6 +94,44 @@ def test_axes_show_plain_decimals_and_cents_where_steps_need_them(picousd: int, 
 def test_a_chart_of_nothing_still_spans_its_buckets() -> None:
     (trace,) = stacked(series=[], previous=None)["data"]
     assert (trace["x0"], trace["y"]) == (DAYS[0], [0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("day", "zone", "around"),
+    [
+        ("2026-10-25", "Europe/Berlin", ["01:00", "02:00", "02:00 again", "03:00"]),
+        ("2026-11-01", "America/New_York", ["00:00", "01:00", "01:00 again", "02:00"]),
+        ("2026-03-29", "Europe/Berlin", ["00:00", "01:00", "03:00", "04:00"]),
+    ],
+)
+def test_hours_are_named_when_the_clock_is_changed(day: str, zone: str, around: list[str]) -> None:
+    own = ZoneInfo(zone)
+    filters = Filters.from_query({"from": day, "to": day}, datetime(2026, 12, 1, tzinfo=UTC), own)
+    starts = [bucket.start.astimezone(own).strftime("%Y-%m-%d %H:%M") for bucket in filters.buckets()]
+    for figure in (
+        charts.spend_by_series(starts, HOUR_MS, [Series("a", 0, range(len(starts)))], range(len(starts)), hourly=True),
+        charts.revenue_and_spend(starts, HOUR_MS, range(len(starts)), range(len(starts))),
+    ):
+        assert figure["layout"]["xaxis"] == {"type": "category"}
+        for trace in figure["data"]:
+            assert len(set(trace["x"])) == len(trace["y"]) == len(starts)
+            assert "|".join(around) in "|".join(trace["x"])
+
+
+def test_hours_of_two_days_are_named_with_their_day() -> None:
+    buckets = ["2026-10-24 02:00", "2026-10-25 02:00", "2026-10-25 02:00"]
+    figure = charts.revenue_and_spend(buckets, HOUR_MS, [1, 2, 3], [1, 2, 3])
+    assert figure["data"][0]["x"] == ["24 Oct 02:00", "25 Oct 02:00", "25 Oct 02:00 again"]
+
+
+def test_usual_hours_are_an_axis_of_time() -> None:
+    """Also in a zone of half hours, and where an hour of 90 minutes is one bucket."""
+    for zone, day in (("Asia/Kolkata", "2026-10-25"), ("Australia/Lord_Howe", "2026-04-05")):
+        own = ZoneInfo(zone)
+        filters = Filters.from_query({"from": day, "to": day}, datetime(2026, 12, 1, tzinfo=UTC), own)
+        starts = [bucket.start.astimezone(own).strftime("%Y-%m-%d %H:%M") for bucket in filters.buckets()]
+        figure = charts.spend_by_series(starts, HOUR_MS, [], None, hourly=True)
+        assert (figure["layout"]["xaxis"]["type"], len(starts)) == ("date", 24)
 
 
 def test_names_are_text() -> None:

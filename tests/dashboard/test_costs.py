@@ -46,14 +46,10 @@ def read(organization: Organization, wanted: CostSearch) -> Breakdown:
     return cost_figures.read(organization.pk, wanted).breakdown
 
 
-def build(organization: Organization, **words: str) -> Costs:
-    return build_at(NOW, organization, **words)
-
-
-def build_at(now: datetime, organization: Organization, **words: str) -> Costs:
+def build(organization: Organization, at: datetime = NOW, /, **words: str) -> Costs:
     zone = organization.zone
-    visit = Visit(organization.pk, "Northwind", zone, Role.VIEWER, "Ana", False, (), "auto", "http://x", now)
-    return costs.build(visit, CostSearch.from_query(words, now, zone), "r1")
+    visit = Visit(organization.pk, "Northwind", zone, Role.VIEWER, "Ana", False, (), "auto", "http://x", at)
+    return costs.build(visit, CostSearch.from_query(words, at, zone), "r1")
 
 
 def pays(organization: Organization, external_id: str, *changes: tuple[str, str]) -> None:
@@ -272,7 +268,7 @@ def test_what_features_carry_is_what_their_users_pay(calls: list[tuple[str, str,
 def test_metadata_is_a_dimension_like_any_other(member: Client, organization: Organization, now: datetime) -> None:
     kinds = ['{"plan": "pro", "seats": 3}', '{"plan": "free"}', '{"plan": "pro"}', None, '{"plan": ["a", 1]}']
     store_events(organization, [Call(at=now, cost=USD, metadata=kind) for kind in kinds])
-    page = build_at(now, organization, by="meta")
+    page = build(organization, now, by="meta")
     assert [option.label for option in page.metadata] == ["plan", "seats"]
     assert {row.name: row.cost.text for row in page.rows} == {
         "pro": "$2.00",
@@ -282,9 +278,9 @@ def test_metadata_is_a_dimension_like_any_other(member: Client, organization: Or
     }
     for row in page.rows:
         assert f"{row.requests.text} request" in text_of(member.get(row.requests_href).content.decode())
-    seats = build_at(now, organization, by="meta.seats")
+    seats = build(organization, now, by="meta.seats")
     assert {row.name: row.requests.text for row in seats.rows} == {"3": "1", "Not given": "4"}
-    gone = build_at(now, organization, by="meta.nobody")
+    gone = build(organization, now, by="meta.nobody")
     assert [option.label for option in gone.metadata] == ["plan", "seats", "nobody"]
 
 
@@ -456,6 +452,7 @@ def test_ten_series_at_most_and_the_rest_together(organization: Organization) ->
     store_events(organization, [Call(at=hours_ago(1), cost=(20 - n) * USD, feature=f"f{n:02}") for n in range(15)])
     chart = build(organization).chart
     assert chart
+    assert chart.figure
     assert [trace["name"] for trace in chart.figure["data"]] == [*(f"f{n:02}" for n in range(9)), "Other"]
     assert chart.legend[-1].value == money(sum(20 - n for n in range(9, 15)) * USD)
     assert (chart.legend[0].href, chart.legend[-1].href) == ("/requests/?feature=f00", "")

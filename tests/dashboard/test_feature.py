@@ -50,7 +50,7 @@ def test_figures_worked_by_hand(organization: Organization) -> None:
     }
     assert [(bar.name, bar.value, bar.share) for bar in panels_of(page)["users"].rows] == [
         ("ana", "$3.00", "75.0%"),
-        ("(none)", "$1.00", "25.0%"),
+        ("No user", "$1.00", "25.0%"),
     ]
     assert [(bar.name, bar.href) for bar in panels_of(page)["models"].rows] == [
         ("openai/gpt-4o", "/requests/?feature=chat&model=gpt-4o&provider=openai"),

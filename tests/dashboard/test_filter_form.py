@@ -37,6 +37,14 @@ def test_sending_the_form_as_it_stands_changes_nothing() -> None:
     assert len(filters.conditions) == len(words) - 2
 
 
+def test_bounds_stand_in_pairs_after_everything_else() -> None:
+    for main in ((), ("q", "model", "feature", "status")):
+        found = form(main=main)
+        by_name, bounds = found.groups
+        assert [*by_name, *bounds] == sorted(found.more, key=lambda field: field.name in AMOUNTS)
+        assert [field.name for field in bounds] == list(AMOUNTS)
+
+
 def test_a_metadata_key_is_added_to_those_that_are_there() -> None:
     words = sent(form({"meta.plan": "pro"})) | {"meta_key": "seats", "meta_value": "3"}
     assert Filters.from_query(words, NOW, ZONE).meta == (("plan", "pro"), ("seats", "3"))

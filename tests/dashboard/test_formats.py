@@ -325,3 +325,11 @@ def test_sparkline_stays_in_its_box(values: list[int]) -> None:
 )
 def test_a_file_s_size_is_said_in_one_unit(size: int, text: str) -> None:
     assert formats.file_size(size) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [("0", "0%"), ("0.002", "<1%"), ("0.345", "35%"), ("1", "100%"), ("9.994", "999%"), ("9.995", ">999%")],
+)
+def test_spend_as_a_share_of_revenue_has_an_end(share: str, text: str) -> None:
+    assert formats.of_revenue(Decimal(share)) == text

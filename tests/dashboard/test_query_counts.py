@@ -22,16 +22,16 @@ from tests.factories import ApiKeyFactory, MembershipFactory, OrganizationFactor
 from tests.metering.billing import Billing
 
 PAGES = {
-    "/": 18,
-    "/?feature=f1": 16,
+    "/": 27,
+    "/?feature=f1": 23,
     "/requests/": 9,
     "/requests/?q=u-1": 9,
     "/requests/{event}/": 6,
-    "/costs/": 9,
-    "/costs/?by=user": 9,
+    "/costs/": 18,
+    "/costs/?by=user": 17,
     "/costs/?by=model&feature=f1": 9,
-    "/costs/user/?user=u-1": 16,
-    "/costs/feature/?feature=f1": 16,
+    "/costs/user/?user=u-1": 27,
+    "/costs/feature/?feature=f1": 23,
     "/sessions/": 8,
     "/sessions/?by=conversation": 8,
     "/sessions/session/?session=s-1": 8,

@@ -25,9 +25,10 @@ def test_what_is_kept_leads_back_and_says_what_it_filters(organization: Organiza
         URL, {"page": "requests", "name": " Failed  today ", "query": "?status=error&rev=9&after=x&q=a%26b"}
     )
     assert (answer.status_code, answer["Location"]) == (302, "/requests/?status=error&q=a%26b")
+    assert "Saved as “Failed today”." in client.get(answer["Location"]).content.decode()
     markup = client.get(URL, {"page": "requests", "query": "status=error&q=a%26b"}).content.decode()
     assert "Failed today" in markup
-    assert "status: error, q: a&amp;b" in markup
+    assert "Status: failed, Text: a&amp;b" in markup
     assert 'aria-current="true">Failed today' in markup
     fragment = client.get(URL, {"page": "costs", "query": "by=user"}, headers=htmx("drawer-body")).content.decode()
     assert "<html" not in fragment

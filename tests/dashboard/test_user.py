@@ -71,6 +71,13 @@ def test_figures_worked_by_hand(organization: Organization) -> None:
         "Requests": "3",
         "Cost per 1K requests": "$750.00",
     }
+    cards = {card.label: card for card in page.cards}
+    # Two of October's 31 days at 30 USD are 1.94 USD, of which she cost 2.
+    change = cards["Spend / revenue"].delta
+    assert change
+    assert (change.direction, change.tone, cards["Spend / revenue"].previous) == ("down", "good", "103%")
+    assert cards["Revenue"].href == "/costs/?from=2026-11-01&to=2026-11-02&user=ana&by=user&sort=revenue"
+    assert cards["Requests"].href == page.requests_href
     features = panels_of(page)["features"].rows
     assert [(bar.name, bar.value) for bar in features] == [
         ("chat", "$1.00"),
@@ -87,6 +94,7 @@ def test_figures_worked_by_hand(organization: Organization) -> None:
         ("$30.00", False),
     ]
     assert len(page.latest) == 3
+    assert (page.failed, page.failed_href) == ("", "/requests/?from=2026-11-01&to=2026-11-02&user=ana&status=error")
     assert page.requests_href == "/requests/?from=2026-11-01&to=2026-11-02&user=ana"
     assert page.back_href == "/costs/?from=2026-11-01&to=2026-11-02&by=user"
 
@@ -124,6 +132,18 @@ def test_any_id_has_its_page(member: Client, organization: Organization, now: da
     assert "Spend $3.00" in text_of(markup)
 
 
+def test_the_failed_calls_of_a_user_are_one_click_away(
+    member: Client, organization: Organization, now: datetime
+) -> None:
+    failed = [Call(at=now, user="ana", status=status) for status in ("ERROR", "BLOCKED")]
+    others = [Call(at=now, user="ana"), Call(at=now, user="ana", status="MAX_TOKENS"), Call(at=now, status="ERROR")]
+    store_events(organization, [*failed, *others])
+    markup = member.get("/costs/user/?user=ana").content.decode()
+    link = re.search(r'href="([^"]+)">2 failed</a>', markup)
+    assert link
+    assert "2 requests ·" in text_of(member.get(link[1].replace("&amp;", "&")).content.decode())
+
+
 def test_who_is_not_there_is_not_found(member: Client, organization: Organization) -> None:
     store_events(OrganizationFactory(), [Call(at=NOW, user="ana")])
     for query in ("", "?user=ana", "?user=(none)", "?user="):
@@ -133,7 +153,9 @@ def test_who_is_not_there_is_not_found(member: Client, organization: Organizatio
 def test_a_user_without_requests_in_the_period(member: Client, organization: Organization, now: datetime) -> None:
     store_events(organization, [Call(at=now - timedelta(days=60), user="ana")])
     response = member.get(f"/costs/user/?{urlencode({'user': 'ana'})}")
-    assert text_of(response.content.decode()).count("No requests in this period.") == 3
+    text = text_of(response.content.decode())
+    assert text.count("No requests in this period.") == 3
+    assert text.count("Nothing was spent in this period.") == 1
 
 
 def test_polling_answers_204_until_something_is_committed(

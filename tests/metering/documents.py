@@ -42,12 +42,22 @@ DOCUMENTS = line(
     ],
 )
 SEATS = line("usage", "Active seats", "96.00", quantity=Decimal(12), unit="seats", details=[detail("Units", "12", "8")])
-LATE = line("adjustment", "Documents processed: late", "2.00", period_start=BEFORE, period_end=START)
+LATE = line(
+    "adjustment",
+    "Active seats, late for INV-0003",
+    "16.00",
+    period_start=BEFORE,
+    period_end=START,
+    quantity=Decimal(14),
+    unit="seats",
+    details=[detail("Units", "14", "8")],
+)
+FEE = line("fee", "Team plan", "29.00", details=[detail("Plan fee", "1", "29.00")])
 CREDIT = line("credit", "Goodwill", "-25.00")
 
 
 def document(**changes: Any) -> InvoiceDocument:
-    """A finalized invoice of Northwind over 284.22 USD, of which a credit note takes 10.00 back."""
+    """A finalized invoice of Northwind over 298.22 USD, of which a credit note takes 10.00 back."""
     found = InvoiceDocument(
         id=1,
         status="finalized",
@@ -65,10 +75,10 @@ def document(**changes: Any) -> InvoiceDocument:
         finalized_at=datetime(2026, 11, 3, 23, 30, tzinfo=UTC),
         voided_at=None,
         void_reason="",
-        lines=[line("fee", "Team plan", "29.00"), DOCUMENTS, SEATS, LATE, CREDIT],
+        lines=[FEE, DOCUMENTS, SEATS, LATE, CREDIT],
         credit_notes=[Noted("CN-0001", Decimal("10.00"), "Seats counted twice", datetime(2026, 11, 20, tzinfo=UTC))],
-        subtotal_usd=Decimal("309.22"),
-        total_usd=Decimal("284.22"),
+        subtotal_usd=Decimal("323.22"),
+        total_usd=Decimal("298.22"),
         rounding_usd=Decimal("0.001"),
     )
     return replace(found, **changes)

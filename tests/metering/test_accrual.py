@@ -79,6 +79,13 @@ def test_what_has_no_rate_is_said(billing: Billing) -> None:
     assert (found.total_usd, found.unrated) == (Decimal(0), {meter.pk})
 
 
+def test_edges_may_repeat(billing: Billing) -> None:
+    billing.per_unit(meter := billing.meter(), "1")
+    billing.used(meter, "5", "2026-03-05")
+    assert by_span(billing, "2026-03-01", "2026-03-06", "2026-03-06", "2026-03-06") == [5, 0, 0]
+    assert by_span(billing, "2026-03-01", "2026-03-01", "2026-03-06") == [0, 5]
+
+
 def test_without_meters_nothing_is_read(billing: Billing) -> None:
     assert by_span(billing, "2026-03-01", "2026-04-01", "2026-05-01") == [0, 0]
     assert accrual.by_span(billing.organization, [at("2026-03-01")]) == []

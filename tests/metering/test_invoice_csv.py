@@ -31,7 +31,7 @@ def test_lines_add_up_and_details_explain_them() -> None:
 
 def test_a_line_and_a_tier_in_full() -> None:
     found = rows()
-    assert found[1] == {
+    assert found[2] == {
         "invoice": "INV-0007",
         "status": "finalized",
         "customer": "user-northwind",
@@ -50,7 +50,7 @@ def test_a_line_and_a_tier_in_full() -> None:
         "exact_usd": "182.219",
         "amount_usd": "182.22",
     }
-    tier = found[4]
+    tier = found[5]
     assert (tier["over"], tier["up_to"], tier["unit_price_usd"], tier["amount_usd"]) == ("1000", "10000", "0.012", "")
 
 

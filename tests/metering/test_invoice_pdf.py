@@ -41,7 +41,7 @@ def test_all_of_it_is_there() -> None:
         "Date of issue4 Nov 2026",  # in the invoice's zone
         "Billing period1 Oct 2026 – 31 Oct 2026",
         "Time zoneEurope/Berlin",
-        "Amount due$274.22",
+        "Amount due$288.22",
         "Team plan29.00",
         "Documents processed12,345.5 documents182.22",
         "Free allowance1,000× $0.00= $0.00",
@@ -49,10 +49,11 @@ def test_all_of_it_is_there() -> None:
         "Units, over 1,000 up to 10,0009,000× $0.012= $108.00",
         "Units, over 10,0001,345.5× $0.018= $24.219",
         "Active seats12 seats$8.0096.00",
-        "Documents processed: late1 Sep 2026 – 30 Sep 20262.00",
-        "Subtotal309.22Goodwill−25.00Total (USD)284.22Credit note CN-0001−10.00Amount due (USD)274.22",
+        "Active seats, late for INV-00031 Sep 2026 – 30 Sep 202614 seats16.00",
+        "Units14× $8.00= $112.00Charged before, in cents1× −$96.00= −$96.00",
+        "Subtotal323.22Goodwill−25.00Total (USD)298.22Credit note CN-0001−10.00Amount due (USD)288.22",
         "CN-0001, 20 Nov 2026: $10.00 taken back. Seats counted twice",
-        "The exact sum of the lines is $284.219: rounding adds $0.001.",
+        "The exact sum of the lines is $298.219: rounding adds $0.001.",
         "Please pay within 14 days.",
         "Page 1 of 1",
     ):
@@ -64,7 +65,7 @@ def test_all_of_it_is_there() -> None:
 def test_a_draft_says_so() -> None:
     draft = document(status="draft", number="", finalized_at=None, credit_notes=[], rounding_usd=Decimal(0))
     text = said(pdf(draft))
-    for part in ("DRAFT", "Draft invoice", "not an invoice until it is finalized", "Amount so far$284.22", "Drawn up"):
+    for part in ("DRAFT", "Draft invoice", "not an invoice until it is finalized", "Amount so far$298.22", "Drawn up"):
         assert part in text
     assert "exact sum" not in text
 

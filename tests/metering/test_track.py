@@ -3,17 +3,20 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from events.models import Environment, Organization, RejectedCall, TrackedUser
-from metering import record_store
+from metering import invoicing, record_store
 from metering.models import Aggregation, Invoice, InvoiceStatus, Meter, UsageRecord
 from metering.track import TRACK_PATH
+from tests.metering.billing import Billing
 from tests.metering.conftest import Usage, body, customer, stored
 from tests.native_client import make_key
 
@@ -224,3 +227,51 @@ def test_ten_thousand_keys_from_many_tasks_are_ten_thousand_records(usage: Usage
     statuses = usage.client.runner.run(all_senders())
     assert {status for each in statuses for status in each} == {200}
     assert len(stored("id")) == 10_000
+
+
+def test_a_commit_under_way_is_waited_for_and_is_on_the_invoice(
+    usage: Usage, meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer is between its look at the invoices and its commit when somebody finalizes the month."""
+    billing = Billing(of=usage.organization)
+    billing.per_unit(meter, "1")
+    last_month = datetime.now(UTC).replace(day=1, hour=12) - timedelta(days=5)
+    usage.track(meter, quantity=3, timestamp=last_month.isoformat())
+    draft = invoicing.open_draft(usage.organization.pk, customer(usage.organization).pk, last_month)
+    finalized: list[Invoice] = []
+
+    def finalize_beside() -> None:
+        try:
+            finalized.append(invoicing.finalize(draft.pk, usage.organization.pk, datetime.now(UTC)))
+        finally:
+            connection.close()
+
+    beside = Thread(target=finalize_beside)
+    insert = record_store._insert
+
+    async def insert_slowly(*arguments: Any) -> Any:
+        beside.start()
+        await asyncio.to_thread(wait_until_blocked)
+        return await insert(*arguments)
+
+    monkeypatch.setattr(record_store, "_insert", insert_slowly)
+    response = usage.track(meter, quantity=4, timestamp=last_month.isoformat())
+    beside.join()
+    assert response.status == 200
+    assert finalized[0].total_usd == 7
+    assert stored("late_for_id") == [(None,), (None,)]
+    monkeypatch.setattr(record_store, "_insert", insert)
+    usage.track(meter, quantity=5, timestamp=last_month.isoformat())
+    assert stored("late_for_id")[-1] == (draft.pk,)
+
+
+def wait_until_blocked() -> None:
+    """Until somebody waits for the fence."""
+    try:
+        with connection.cursor() as cursor:
+            while True:
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+                if cursor.fetchone()[0]:
+                    return
+    finally:
+        connection.close()

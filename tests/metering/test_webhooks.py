@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -22,10 +23,10 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from events.models import Organization
 from events.runtime import database_conninfo
+from metering import invoicing, webhook_sending, webhook_signature, webhooks
 from metering import webhook_jobs as jobs
-from metering import webhook_sending, webhook_signature, webhooks
-from metering.models import WebhookDelivery, WebhookEndpoint
-from tests.factories import OrganizationFactory
+from metering.models import Plan, Subscription, WebhookDelivery, WebhookEndpoint
+from tests.factories import OrganizationFactory, TrackedUserFactory
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 SHORT = 0.3
@@ -403,6 +404,34 @@ def test_two_workers_never_send_one_at_the_same_time(committed_db: None) -> None
             assert webhooks.send_again(WebhookDelivery.objects.values_list("pk", flat=True), NOW) == 0
         send()
         assert len(receiver.received) == 1
+
+
+def test_what_happens_to_an_invoice_is_told(organization: Organization) -> None:
+    endpoint_of(organization, "https://a.example/")
+    customer = TrackedUserFactory(organization=organization, external_id="cust_1")
+    plan = Plan.objects.create(organization=organization, name="Team", fee_usd=Decimal(29))
+    Subscription.objects.create(tracked_user=customer, plan=plan, starts_on=date(2026, 1, 1))
+    first = invoicing.open_draft(organization.pk, customer.pk, datetime(2026, 9, 15, tzinfo=UTC))
+    invoicing.finalize(first.pk, organization.pk, NOW)
+    invoicing.credit(first.pk, organization.pk, Decimal(9), "Too much.", NOW)
+    second = invoicing.open_draft(organization.pk, customer.pk, datetime(2026, 10, 15, tzinfo=UTC))
+    invoicing.finalize(second.pk, organization.pk, NOW)
+    invoicing.void(second.pk, organization.pk, "Wrong.", NOW)
+    told = [(each.event_type, each.payload["data"]) for each in WebhookDelivery.objects.order_by("pk")]
+    assert [event_type for event_type, _ in told] == [
+        "invoice.created",
+        "invoice.finalized",
+        "credit_note.created",
+        "invoice.created",
+        "invoice.finalized",
+        "invoice.voided",
+    ]
+    assert (told[0][1]["number"], told[0][1]["total_usd"], told[0][1]["customer_external_id"]) == (None, None, "cust_1")
+    finalized = told[1][1]
+    assert (finalized["number"], finalized["total_usd"], finalized["status"]) == ("INV-000001", "29.00", "finalized")
+    assert (finalized["period_start"], finalized["period_end"]) == ("2026-09-01T00:00:00Z", "2026-10-01T00:00:00Z")
+    assert (told[2][1]["amount_usd"], told[2][1]["invoice"]["number"]) == ("9.00", "INV-000001")
+    assert told[5][1]["voided_at"] == "2026-11-30T12:00:00Z"
 
 
 def test_a_retry_is_queued_for_its_time_beside_new_messages(

@@ -2,14 +2,19 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from events.ingest import BATCH_PATH, ONE_PATH, PRICE_PATH
 from events.models.event import Flag
 from events.schema import STATUSES, parse_event
+from metering.track import TRACK_PATH
+from metering.webhook_signature import headers, new_secret
+from metering.webhooks import EVENT_TYPES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -63,9 +68,28 @@ def test_links_and_paths_in_the_pages_lead_somewhere(page: Path) -> None:
         assert list(ROOT.glob(path.rstrip("/"))), path
 
 
+def test_the_snippet_that_verifies_webhooks_does() -> None:
+    snippet = re.search(r"```python\n(import base64.*?)```", text_of("docs/operations.md"), re.DOTALL)
+    assert snippet
+    names: dict[str, Any] = {}
+    exec(snippet[1], names)  # our own document
+    is_ours, secret, body = names["is_ours"], new_secret(), b'{"type": "invoice.created"}'
+    sent = headers(secret, uuid4(), datetime.now(UTC), body)
+    assert is_ours(secret, sent, body)
+    assert not is_ours(secret, sent, body + b" ")
+    assert not is_ours(new_secret(), sent, body)
+    assert not is_ours(secret, headers(secret, uuid4(), datetime.now(UTC) - timedelta(minutes=6), body), body)
+
+
+def test_every_type_of_webhook_is_documented() -> None:
+    page = text_of("docs/operations.md")
+    assert all(f"`{event_type}`" in page for event_type in EVENT_TYPES)
+
+
 def test_every_endpoint_is_documented() -> None:
     assert set(re.findall(r"^## POST (/api/\S+)", text_of("docs/api.md"), re.MULTILINE)) == {
         ONE_PATH,
         BATCH_PATH,
         PRICE_PATH,
+        TRACK_PATH,
     }

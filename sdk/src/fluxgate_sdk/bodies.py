@@ -15,10 +15,19 @@ MAX_KEPT_BYTES: Final = 8 * 1024 * 1024
 _KINDS: Final = ("SyncByteStream", "AsyncByteStream")
 
 
+class Editor(Protocol):
+    """Changes the bytes on their way to the caller; `rest` is what it has kept back when they end."""
+
+    def take(self, piece: bytes) -> bytes: ...
+
+    def rest(self) -> bytes: ...
+
+
 class BodyWatch(Protocol):
-    """Who wants to know. `kept` is None where the bytes are not needed."""
+    """Who wants to know. `kept` is None where the bytes are not needed, `editor` where they pass as they are."""
 
     kept: Kept | None
+    editor: Editor | None
 
     def body_failed(self, error: BaseException) -> None: ...
 
@@ -80,13 +89,18 @@ class _Body:
     def _passing(self, chunk: bytes) -> bytes:
         if (kept := self._watch.kept) is not None:
             kept.add(chunk)
-        return chunk
+        editor = self._watch.editor
+        return chunk if editor is None else editor.take(chunk)
 
-    def _ended(self, error: BaseException) -> None:
+    def _ended(self, error: BaseException) -> bytes:
+        """What was kept back, if the bytes are at their end; asked again, there is nothing, and the end is the end."""
         if not isinstance(error, (StopIteration, StopAsyncIteration)):
             self._watch.body_failed(error)
-        elif (kept := self._watch.kept) is not None:
+            return b""
+        if (kept := self._watch.kept) is not None:
             kept.is_whole = True
+        editor = self._watch.editor
+        return b"" if editor is None else editor.rest()
 
 
 class _SyncBody(_Body):
@@ -124,7 +138,8 @@ class _Chunks:
         try:
             return self._body._passing(next(self._source))
         except BaseException as error:
-            self._body._ended(error)
+            if rest := self._body._ended(error):
+                return rest
             raise
 
 
@@ -140,7 +155,8 @@ class _AsyncChunks:
         try:
             return self._body._passing(await self._source.__anext__())
         except BaseException as error:
-            self._body._ended(error)
+            if rest := self._body._ended(error):
+                return rest
             raise
 
     async def aclose(self) -> None:

@@ -12,14 +12,15 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any, Final, Protocol
 
-from fluxgate_sdk.events import new_idempotency_key
+from fluxgate_sdk.events import idempotency_key, random_bits
 from fluxgate_sdk.statuses import Status, failure_of
-from fluxgate_sdk.tracking import ATTRIBUTE, CostTrackingResponse
+from fluxgate_sdk.tracking import CostTrackingResponse
 
 log = logging.getLogger("fluxgate")
 
@@ -31,7 +32,7 @@ _SERVED_TIERS: Final = {
     "batch": "batch",
 }
 _LABELS: Final = ("feature", "step", "user", "session_id", "conversation_id")
-_COUNTERS: Final = (
+COUNTERS: Final = (
     "input_tokens",
     "output_tokens",
     "cached_tokens",
@@ -42,7 +43,11 @@ _COUNTERS: Final = (
 
 
 class EventSink(Protocol):
-    """Where events go: a `FluxGate`, or what stands in for it in a test."""
+    """Where events go: a `FluxGate`, or what stands in for it in a test.
+
+    One that has `_enqueue_later` is given a function that makes the event, to be called on another thread: most of what
+    recording costs is then not the caller's time.
+    """
 
     @property
     def debug(self) -> bool: ...
@@ -50,7 +55,7 @@ class EventSink(Protocol):
     def enqueue(self, event: Any) -> CostTrackingResponse: ...
 
 
-@dataclass
+@dataclass(slots=True)
 class Reading:
     """What the provider has said of a call so far; None where it has said nothing.
 
@@ -82,18 +87,20 @@ class Call:
     """One exchange. The first of `finish`, `fail` and `abandon` records it; the others then do nothing.
 
     All three return the tracking object of the event, or None where recording failed. They are safe to call from any
-    thread, from a finaliser and while the interpreter exits: they only queue the event.
+    thread, from a finaliser and while the interpreter exits: they only queue the event. What they are given is theirs
+    from then on: the event may be made of it later, on another thread.
     """
 
     __slots__ = (
         "__weakref__",
+        "_bits",
         "_first_at",
+        "_key",
         "_once",
-        "_process_id",
+        "_process",
         "_sink",
         "_started_at",
         "context",
-        "idempotency_key",
         "metadata",
         "model",
         "provider",
@@ -126,13 +133,26 @@ class Call:
         self.streamed = streamed
         self.timed = timed
         self.metadata = metadata
-        self.idempotency_key = idempotency_key or new_idempotency_key()
+        # Drawn when the call starts, and written as a key by whoever asks for it.
+        self._bits = random_bits()
+        self._key = idempotency_key
         self.tracking: CostTrackingResponse | None = None
         self._once = threading.Lock()
         self._first_at: float | None = None
-        self._process_id = os.getpid()
+        self._process = _process
         self.timestamp = time.time()
         self._started_at = time.monotonic()
+
+    @property
+    def idempotency_key(self) -> str:
+        """Under which the call counts once, however often it is sent."""
+        if self._key is None:
+            self._key = idempotency_key(int(self.timestamp * 1000), self._bits)
+        return self._key
+
+    @idempotency_key.setter
+    def idempotency_key(self, key: str) -> None:
+        self._key = key
 
     @property
     def is_finished(self) -> bool:
@@ -171,10 +191,13 @@ class Call:
         return self.tracking
 
     def _record(self, reading: Reading, said: Mapping[str, Any]) -> None:
-        if os.getpid() != self._process_id:
+        if _process is not self._process:
             return  # A forked child ends its copies of the parent's calls; the parent still records them.
         try:
-            self.tracking = self._sink.enqueue(self._event(reading, said, time.monotonic()))
+            make = partial(self._event, reading, said, time.monotonic())
+            later: Callable[[Callable[[], dict[str, Any]]], CostTrackingResponse] | None
+            later = getattr(self._sink, "_enqueue_later", None)
+            self.tracking = self._sink.enqueue(make()) if later is None else later(make)
         except Exception:
             if self._sink.debug:
                 log.debug("[fluxgate] a call to %s was not recorded", self.provider, exc_info=True)
@@ -231,7 +254,7 @@ def _usage_of(reading: Reading) -> dict[str, Any]:
     if reading.provider_usage is not None:
         return {"provider_usage": reading.provider_usage, "api_flavor": reading.api_flavor or "default"}
     usage: dict[str, Any] = {
-        name: value for name in _COUNTERS if isinstance(value := getattr(reading, name), int) and value >= 0
+        name: value for name in COUNTERS if isinstance(value := getattr(reading, name), int) and value >= 0
     }
     # The wire has no word for an unknown count; `usageSource` beside it says that these are not measured.
     return {"input_tokens": 0, "output_tokens": 0, **usage}
@@ -244,32 +267,20 @@ def _usage_source(reading: Reading) -> str | None:
     return None if known else "missing"
 
 
-def attach(subject: object, tracking: CostTrackingResponse | None) -> None:
-    """Have a provider's object carry the tracking, unseen by its dump, its equality and its repr.
-
-    What has no room for it (a `str`, None) stays as it is, and so does everything where there is no tracking.
-    """
-    if tracking is None or subject is None:
-        return
-    try:
-        # A model's own __setattr__ would take it for a field: in its dump, or refused.
-        object.__setattr__(subject, ATTRIBUTE, tracking)
-    except (AttributeError, TypeError):
-        return
-
-
 class _Closable(Protocol):
     def close_at_exit(self) -> None: ...
 
 
+_process = object()
+"""Another one in every forked child. Asking the system for the process each time takes longer."""
 _live: weakref.WeakSet[_Closable] = weakref.WeakSet()
 _hook = threading.Lock()
 
 
 def _after_fork() -> None:
     """The parent's streams are the parent's; a child has hooks of its own to set."""
-    global _hook
-    _hook = threading.Lock()
+    global _hook, _process
+    _hook, _process = threading.Lock(), object()
     _live.clear()
 
 

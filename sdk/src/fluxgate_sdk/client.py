@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from decimal import Decimal
 from types import TracebackType
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fluxgate_sdk.custom import ReadUsage, Tracker
 from fluxgate_sdk.delivery import Delivery
-from fluxgate_sdk.events import Event, TrackingContext, encode, new_idempotency_key, wire_event
-from fluxgate_sdk.lanes import EVENTS, USAGE, Item, Lane
+from fluxgate_sdk.events import Event, TrackingContext, context_of, encode, new_idempotency_key, wire_event
+from fluxgate_sdk.lanes import EVENTS, USAGE, Body, Item, Lane
 from fluxgate_sdk.ledger import Ledger, Stats
 from fluxgate_sdk.outbox import CAPACITY, Outbox
 from fluxgate_sdk.spool import Spool
@@ -96,6 +96,12 @@ class FluxGate:
             self._delivery.submit(item)
         return item.response
 
+    def _enqueue_later(self, make: Callable[[], Mapping[str, Any]]) -> CostTrackingResponse:
+        """As `enqueue`, of an event that the delivery's thread makes when it gets to it."""
+        item = self._new_item(EVENTS, lambda: wire_event(make()))
+        self._delivery.submit(item)
+        return item.response
+
     def track(
         self,
         provider: str,
@@ -107,8 +113,9 @@ class FluxGate:
 
         In a block, say what was used: `call.usage(input_tokens=…, output_tokens=…)`. For a decorated function `usage`
         reads it from what the function returns, or from each item that it yields (the last one that has any counts).
+        Raises TypeError for a word that no context has.
         """
-        return Tracker(self, provider, model, context, usage)
+        return Tracker(self, provider, model, context_of(context, "track"), usage)
 
     def track_usage(
         self,
@@ -181,7 +188,7 @@ class FluxGate:
             self._drop(item, "invalid", error)
         return item
 
-    def _new_item(self, lane: Lane, body: dict[str, Any] | None) -> Item:
+    def _new_item(self, lane: Lane, body: Body) -> Item:
         return Item(lane, body, CostTrackingResponse(self._timeout, self._delivery.hurry))
 
     def _drop(self, item: Item, reason: str, error: Exception) -> None:

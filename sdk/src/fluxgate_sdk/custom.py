@@ -8,11 +8,13 @@ import inspect
 import logging
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from fluxgate_sdk.calls import Call, EventSink, Reading
-from fluxgate_sdk.events import Status, Usage
+from fluxgate_sdk.events import Usage, copied
+from fluxgate_sdk.statuses import Status
 from fluxgate_sdk.tracking import CostTrackingResponse
 
 if TYPE_CHECKING:
@@ -59,12 +61,14 @@ class TrackedCall:
         self._call.chunk_arrived()
 
     def _end(self, error: BaseException | None) -> None:
+        # What is said afterwards, or done to the objects that were given, is too late.
+        reading = replace(self._reading, provider_usage=copied(self._reading.provider_usage))
         if error is None:
-            self._call.finish(self._reading)
+            self._call.finish(reading)
         elif isinstance(error, GeneratorExit):
-            self._call.abandon(self._reading)
+            self._call.abandon(reading)
         else:
-            self._call.fail(error, self._reading)
+            self._call.fail(error, reading)
 
 
 class Tracker:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import weakref
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Final
 
@@ -57,16 +58,17 @@ class Delivery:
         """Hand over an item to be sent in the background. Never waits for anything, never raises."""
         if self._process_id != os.getpid():
             self.after_fork()
-        if self._outbox.is_full and not self._closed:
+        outbox = self._outbox
+        if outbox.is_full and not self._closed:
             self._ledger.dropped("queue_full")
             item.settle(failed("dropped: the queue is full"))
             return
-        self._outbox.intake.append(item)
+        outbox.intake.append(item)
         if self._closed:
-            self._outbox.drop_late()
+            outbox.drop_late()
         elif self._thread is None:
             self._start()
-        elif self._idle or len(self._outbox.intake) >= item.lane.most:
+        elif self._idle or len(outbox.intake) >= item.lane.most:
             self._wake()
 
     def post_now(self, item: Item) -> CostTrackingResponse | None:
@@ -103,10 +105,10 @@ class Delivery:
         self._flushers.append(gate)
         self._impatient = True
         self._wake()
-        gate.acquire(timeout=max(0.0, timeout))
-        if gate in self._flushers:
+        was_empty = gate.acquire(timeout=max(0.0, timeout))
+        with suppress(ValueError):
             self._flushers.remove(gate)
-        return self._outbox.is_empty
+        return was_empty or self._outbox.is_empty
 
     def close(self, timeout: float) -> bool:
         """Flush, then keep or give up what is left, end the thread and close the connections. True: all was sent."""
@@ -120,10 +122,14 @@ class Delivery:
         if thread is not None and thread is not threading.current_thread():
             # It may be in the middle of a request that takes longer; what it carries is kept or counted all the same.
             thread.join(max(0.0, deadline - time.monotonic()) if is_sent else 0.0)
-        self._outbox.abandon()
-        self._ledger.say(time.monotonic(), at_once=True)
+        self._abandon()
         self._transport.close()
         return is_sent
+
+    def _abandon(self) -> None:
+        with self._ending:
+            self._outbox.abandon()
+            self._ledger.say(time.monotonic(), at_once=True)
 
     def retire(self) -> None:
         """The client is gone: send what waits, then end."""
@@ -145,6 +151,7 @@ class Delivery:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._stepping = threading.Lock()
+        self._ending = threading.Lock()
         self._signals: SimpleQueue[None] = SimpleQueue()
         self._flushers: list[threading.Lock] = []
         self._idle = False
@@ -177,8 +184,10 @@ class Delivery:
     def _run(self) -> None:
         while not self._closed:
             delay = self._stepped()
+            # Taken before the look: who comes after it may have handed over something in between.
+            flushers = [*self._flushers]
             if self._outbox.is_empty:
-                self._drained()
+                self._drained(flushers)
                 if self._retired:
                     break
             self._idle = delay is None
@@ -205,20 +214,22 @@ class Delivery:
             self._outbox.skip()
             return FAULT_SECONDS
 
-    def _drained(self) -> None:
+    def _drained(self, flushers: list[threading.Lock]) -> None:
         self._eager = False
-        while self._flushers:
-            try:
-                self._flushers.pop().release()
-            except (IndexError, RuntimeError):
-                break
+        for gate in flushers:
+            with suppress(ValueError):  # It has waited long enough, and gone.
+                self._flushers.remove(gate)
+                gate.release()
 
     def _end(self) -> None:
         self._idle = False
         self._thread = None
         self._transport.close()
-        # What was handed over while this thread was on its way out has seen it alive.
-        if not self._closed and (self._outbox.intake or self._flushers):
+        if self._closed:
+            # What it had in hand while `close` gave up the rest.
+            self._abandon()
+        elif self._outbox.intake or self._flushers:
+            # What was handed over while this thread was on its way out has seen it alive.
             self._start()
 
     def _flush_here(self, timeout: float) -> bool:

@@ -13,10 +13,12 @@ import time
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final, Literal, TypedDict
 from uuid import UUID
 
-Status = Literal["SUCCESS", "ERROR", "BLOCKED", "MAX_TOKENS", "CONTENT_FILTER", "RECITATION", "MALFORMED_REQUEST"]
+from fluxgate_sdk.statuses import Status
+
 ServiceTier = Literal["default", "standard", "batch", "flex", "priority"]
 
 
@@ -102,6 +104,21 @@ class TrackingContext(TypedDict, total=False):
     metadata: Mapping[str, Any]
 
 
+_CONTEXT_WORDS: Final = frozenset(TrackingContext.__annotations__)
+
+
+def context_of(given: Mapping[str, Any], word: str) -> Mapping[str, Any]:
+    """A context that does not change any more, whatever the caller does to the parts of his.
+
+    Raises TypeError, as `word()` would, for a name that no context has.
+    """
+    unknown = sorted(given.keys() - _CONTEXT_WORDS)
+    if unknown:
+        known = ", ".join(sorted(_CONTEXT_WORDS))
+        raise TypeError(f"{word}() got an unexpected keyword argument {unknown[0]!r}; it takes {known}")
+    return MappingProxyType(copied(given))
+
+
 _USAGE: Final = {
     "input_tokens": "inputTokens",
     "output_tokens": "outputTokens",
@@ -129,9 +146,18 @@ if hasattr(os, "register_at_fork"):
 
 def new_idempotency_key() -> str:
     """A UUIDv7: sorted by time, unique across processes, forks and whatever seeds `random`."""
+    return idempotency_key(time.time_ns() // 1_000_000, random_bits())
+
+
+def random_bits() -> int:
+    """What makes an idempotency key unique."""
     # A generator of our own, seeded by the system: asking the system each time costs three microseconds.
-    value = (time.time_ns() // 1_000_000) << 80 | 0x7 << 76 | 0x2 << 62
-    text = f"{value | _random.getrandbits(12) << 64 | _random.getrandbits(62):032x}"
+    return _random.getrandbits(74)
+
+
+def idempotency_key(milliseconds: int, bits: int) -> str:
+    """The UUIDv7 of a moment, in milliseconds since 1970, and of `random_bits()` that were drawn then."""
+    text = f"{milliseconds << 80 | 0x7 << 76 | bits >> 62 << 64 | 0x2 << 62 | bits & 0x3FFF_FFFF_FFFF_FFFF:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 

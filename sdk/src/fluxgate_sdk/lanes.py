@@ -33,12 +33,16 @@ class Unreadable(Exception):
     """The answer is not what a FluxGate server says."""
 
 
+Body = dict[str, Any] | Callable[[], dict[str, Any]] | None
+"""What is sent, or a function that makes it."""
+
+
 class Item:
     """One event or usage record on its way: a body, then its JSON, and who is told what became of it."""
 
     __slots__ = ("body", "lane", "on_settled", "payload", "response")
 
-    def __init__(self, lane: Lane, body: dict[str, Any] | None, response: CostTrackingResponse) -> None:
+    def __init__(self, lane: Lane, body: Body, response: CostTrackingResponse) -> None:
         self.lane = lane
         self.body = body
         self.payload = b""

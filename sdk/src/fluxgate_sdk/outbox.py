@@ -55,6 +55,8 @@ class Queue:
     lingers_since: float = 0.0
     refused: str = ""
     """Why nothing is sent any more; '' while it is."""
+    trouble: str = ""
+    """What the last failure said; '' after a success."""
 
     def add(self, item: Item, now: float) -> None:
         if not self.items:
@@ -167,7 +169,7 @@ class Outbox:
         """Keep on disk what waits, or give it up: the program ends, or the client was closed."""
         self._take_in()
         for queue in self._queues.values():
-            self._keep_or_drop(queue, reason, "")
+            self._keep_or_drop(queue, reason, queue.trouble)
         if self._spool is not None:
             self._spool.release()
             self._spool = None
@@ -207,9 +209,13 @@ class Outbox:
         now = self._clock()
         for _ in range(len(self.intake)):
             self._size += 1  # First: there must be no moment in which it counts nowhere.
-            item = self.intake.popleft()
             try:
-                item.payload = item.payload or encode(item.body)
+                item = self.intake.popleft()
+            except IndexError:  # At the end, another thread takes in what the delivery's own had begun with.
+                self._size -= 1
+                return
+            try:
+                item.payload = item.payload or encode(item.body() if callable(item.body) else item.body)
             except Exception as error:
                 self._give_up([item], "unencodable", type(error).__name__)
                 continue
@@ -298,6 +304,7 @@ class Outbox:
             self._again(queue, "the server could not store some events in time")
         else:
             queue.backoff.succeeded()
+            queue.trouble = ""
         for item, answer in zip(batch.items, answers, strict=True):
             if answer is None:
                 continue
@@ -322,6 +329,7 @@ class Outbox:
     def _again(self, queue: Queue, said: str, retry_after: float | None = None) -> None:
         self._ledger.retried()
         self._ledger.trouble(said)
+        queue.trouble = said
         queue.backoff.failed(self._clock(), retry_after)
 
     def _give_up(self, items: Iterable[Item], reason: str, detail: str) -> None:

@@ -45,18 +45,21 @@ class Spool:
         lines = b"".join(
             b'{"lane":"%s","body":%s}\n' % (item.lane.name.encode(), item.payload) for item in items if item.payload
         )
+        path = self._directory / f"{time.time_ns():020}-{os.getpid()}-{uuid4().hex[:8]}{SUFFIX}"
+        unfinished = path.with_suffix(".part")
         try:
             if self._size() + len(lines) > self._max_bytes:
                 return False
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path = self._directory / f"{time.time_ns():020}-{os.getpid()}-{uuid4().hex[:8]}{SUFFIX}"
-            unfinished = path.with_suffix(".part")
             with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(lines)
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.rename(path)
         except OSError:
+            # What a full disk has taken would count against the room for ever.
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
             return False
         return True
 
@@ -65,7 +68,11 @@ class Spool:
         for path in self._waiting():
             if not self._claim(path):
                 continue
-            items = _items(path)
+            try:
+                items = _items(path)
+            except OSError:
+                self._let_go(path)
+                continue
             if items:
                 self._watch(path, items)
                 return items
@@ -91,7 +98,12 @@ class Spool:
             item.on_settled = one_settled
 
     def _done(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
+        # What cannot be removed is sent again by the next start, and counted once.
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        self._let_go(path)
+
+    def _let_go(self, path: Path) -> None:
         descriptor = self._open.pop(path, None)
         if descriptor is not None:
             os.close(descriptor)

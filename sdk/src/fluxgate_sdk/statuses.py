@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -78,14 +78,16 @@ GEMINI_INTERACTION_STATUSES: Final[Mapping[str, Status]] = MappingProxyType(
 """`status` of an interaction. completed, requires_action and requires_continuation are good ends."""
 
 
-def worst(statuses: Iterable[Status]) -> Status:
+def worst(statuses: Sequence[Status]) -> Status:
     """The worst of several choices; SUCCESS of none."""
+    if len(statuses) == 1:
+        return statuses[0]
     return max(statuses, key=_WORST_LAST.index, default="SUCCESS")
 
 
 def openai_status(finish_reasons: Iterable[str]) -> Status:
     """Status of a chat or text completion by the `finish_reason` of each of its choices."""
-    return worst(OPENAI_FINISH_REASONS.get(reason, "SUCCESS") for reason in finish_reasons)
+    return worst([OPENAI_FINISH_REASONS.get(reason, "SUCCESS") for reason in finish_reasons])
 
 
 def openai_response_status(status: str | None, incomplete_reason: str | None, error_code: str | None) -> Status:
@@ -106,7 +108,7 @@ def gemini_status(finish_reasons: Iterable[str], block_reason: str | None = None
     """Status of generated content by the `finishReason` of each candidate and `promptFeedback.blockReason`."""
     if block_reason:
         return "BLOCKED"
-    return worst(GEMINI_FINISH_REASONS.get(reason, "SUCCESS") for reason in finish_reasons)
+    return worst([GEMINI_FINISH_REASONS.get(reason, "SUCCESS") for reason in finish_reasons])
 
 
 def gemini_interaction_status(status: str | None) -> Status:

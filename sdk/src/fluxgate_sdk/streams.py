@@ -10,12 +10,13 @@ from __future__ import annotations
 import enum
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, wraps
 from typing import Any, Protocol
 
 from fluxgate_sdk import bodies, calls
 from fluxgate_sdk.calls import Call, Reading
+from fluxgate_sdk.tracking import attach
 
 
 class Verdict(enum.Enum):
@@ -33,13 +34,17 @@ class Reader(Protocol):
 
     Both understand the provider's models and plain JSON objects. `complete` turns True with the terminal part;
     `is_billable` is False while there is nothing to record, as for an answer still being made in the background.
-    `wants_body` is False where the bytes say nothing of usage, as those of a sound file.
+    `wants_body` is False where the bytes say nothing of usage, as those of a sound file. `editor` is for a caller who
+    reads the bytes of an answer with these headers, if there is something in them that is not meant for him.
     """
 
     reading: Reading
     complete: bool
     is_billable: bool
     wants_body: bool
+
+    def is_quiet(self, item: Any) -> bool:
+        """Whether a part says nothing that is not known already, as most do: then `take` is spared. Never raises."""
 
     def take(self, item: Any) -> Verdict: ...
 
@@ -48,12 +53,18 @@ class Reader(Protocol):
     def key(self) -> str | None:
         """An idempotency key out of the answer itself, where it can be read more than once."""
 
+    def editor(self, headers: Mapping[str, str]) -> bodies.Editor | None: ...
+
 
 class WatchesItems(Protocol):
     """Who is shown the parts. `pulling` is True while the next part is being read, `closing` once the caller closes."""
 
     pulling: bool
     closing: bool
+
+    @property
+    def is_quiet(self) -> Callable[[Any], bool]:
+        """Asked of every part first: those for which it is True need not be shown."""
 
     def arrived(self, item: Any) -> Verdict: ...
 
@@ -68,9 +79,12 @@ class Watch:
     def __init__(self, call: Call, reader: Reader) -> None:
         self.call = call
         self.reader = reader
+        self.is_quiet = reader.is_quiet
         self.pulling = False
         self.closing = False
         self.kept: bodies.Kept | None = None
+        self.editor: bodies.Editor | None = None
+        self._has_begun = False
         self._subjects: list[weakref.ref[Any]] = []
         self._response: weakref.ref[Any] | None = None
 
@@ -79,7 +93,7 @@ class Watch:
         self._subjects.append(weakref.ref(subject))
         self._response = weakref.ref(response)
         if self.call.is_finished:
-            calls.attach(subject, self.call.tracking)
+            attach(subject, self.call.tracking)
         else:
             calls.close_at_exit(self)
 
@@ -90,9 +104,11 @@ class Watch:
         bodies.watch_body(response, self)
 
     def arrived(self, item: Any) -> Verdict:
-        """A part of the answer has arrived."""
-        self.kept = None
-        self.call.chunk_arrived()
+        """A part of the answer has arrived. Runs for every part: what is done once is not called again."""
+        if not self._has_begun:
+            self._has_begun = True
+            self.kept = None
+            self.call.chunk_arrived()
         verdict = self._take(item)
         if self.reader.complete:
             self.end()
@@ -182,10 +198,11 @@ class Watch:
             calls.forget(self)
         if not self.reader.is_billable:
             return
-        self.call.idempotency_key = self.reader.key() or self.call.idempotency_key
+        if (key := self.reader.key()) is not None:
+            self.call.idempotency_key = key
         how(self.reader.reading)
         for subject in self._subjects:
-            calls.attach(subject(), self.call.tracking)
+            attach(subject(), self.call.tracking)
 
     def __del__(self) -> None:
         try:
@@ -201,17 +218,17 @@ class _Queue:
     def __init__(self, watch: WatchesItems) -> None:
         self.watch = watch
         self.ready: deque[Any] = deque()
-        self._held: list[Any] = []
-        self._end: BaseException | None = None
+        self.held: list[Any] = []
+        self.end: BaseException | None = None
 
     def passes(self, item: Any) -> bool:
         """Take in the next part. True if the caller gets it at once; otherwise it waits, or has been swallowed."""
         verdict = self.watch.arrived(item)
-        if verdict is Verdict.PASS and not self._held:
+        if verdict is Verdict.PASS and not self.held:
             return True
         self._release()
         if verdict is Verdict.HOLD:
-            self._held.append(item)
+            self.held.append(item)
         elif verdict is Verdict.PASS:
             self.ready.append(item)
         return False
@@ -223,29 +240,34 @@ class _Queue:
         else:
             self.watch.fail(end)
         self._release()
-        self._end = end
+        self.end = end
         if not isinstance(end, Exception):
             self.raise_end()
 
     def raise_end(self) -> None:
-        end, self._end = self._end, None
-        if end is not None:
-            try:
-                raise end
-            finally:
-                del end  # An exception that its own frame refers to would wait for the garbage collector.
+        end, self.end = self.end, None
+        assert end is not None
+        try:
+            raise end
+        finally:
+            del end  # An exception that its own frame refers to would wait for the garbage collector.
 
     def _release(self) -> None:
-        self.ready.extend(self._held)
-        self._held.clear()
+        self.ready.extend(self.held)
+        self.held.clear()
 
 
 class Items:
-    """A provider's iterator of parts, each of them shown to `watch` before the caller gets it."""
+    """A provider's iterator of parts, each of them shown to `watch` before the caller gets it.
+
+    `__next__` runs for every part of every stream: what it needs is looked up once, and quiet parts are let through.
+    """
 
     def __init__(self, source: Any, watch: WatchesItems) -> None:
         self._source = source
+        self._pull = source.__next__
         self._watch = watch
+        self._is_quiet = watch.is_quiet
         self._queue = _Queue(watch)
 
     def __iter__(self) -> Items:
@@ -254,17 +276,18 @@ class Items:
     def __next__(self) -> Any:
         queue, watch = self._queue, self._watch
         while not queue.ready:
-            queue.raise_end()
+            if queue.end is not None:
+                queue.raise_end()
             watch.pulling = True
             try:
-                item = next(self._source)
+                item = self._pull()
             except BaseException as end:
                 queue.ended(end)
-            else:
-                if queue.passes(item):
-                    return item
+                continue
             finally:
                 watch.pulling = False
+            if (self._is_quiet(item) and not queue.held) or queue.passes(item):
+                return item
         return queue.ready.popleft()
 
     def close(self) -> None:
@@ -277,7 +300,9 @@ class AsyncItems:
 
     def __init__(self, source: Any, watch: WatchesItems) -> None:
         self._source = source
+        self._pull = source.__anext__
         self._watch = watch
+        self._is_quiet = watch.is_quiet
         self._queue = _Queue(watch)
 
     def __aiter__(self) -> AsyncItems:
@@ -286,17 +311,18 @@ class AsyncItems:
     async def __anext__(self) -> Any:
         queue, watch = self._queue, self._watch
         while not queue.ready:
-            queue.raise_end()
+            if queue.end is not None:
+                queue.raise_end()
             watch.pulling = True
             try:
-                item = await self._source.__anext__()
+                item = await self._pull()
             except BaseException as end:
                 queue.ended(end)
-            else:
-                if queue.passes(item):
-                    return item
+                continue
             finally:
                 watch.pulling = False
+            if (self._is_quiet(item) and not queue.held) or queue.passes(item):
+                return item
         return queue.ready.popleft()
 
     async def aclose(self) -> None:

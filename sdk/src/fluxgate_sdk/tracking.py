@@ -185,14 +185,18 @@ def answered(
     return Answer("SUCCESS", cost, tracking_id, created_at)
 
 
-def attach(target: object, response: CostTrackingResponse) -> bool:
-    """Let `target` carry the response without changing its fields, its dump or its equality. False if it cannot."""
+def attach(subject: object, response: CostTrackingResponse | None) -> None:
+    """Have a provider's object carry the response, unseen by its fields, its dump, its equality and its repr.
+
+    What has no room for it (a `str`, None) stays as it is, and so does everything where there is no response.
+    """
+    if response is None or subject is None:
+        return
     try:
         # Not setattr: the providers' models would take it for a field of theirs, or refuse it.
-        object.__setattr__(target, ATTRIBUTE, response)
-    except Exception:
-        return False
-    return True
+        object.__setattr__(subject, ATTRIBUTE, response)
+    except (AttributeError, TypeError):
+        return
 
 
 def tracking_of(response: object) -> CostTrackingResponse | None:

@@ -123,11 +123,10 @@ class Transport:
         sock.settimeout(self._left(deadline))
         response = connection.getresponse()
         body = bytearray()
-        while len(body) <= MAX_ANSWER_BYTES:
+        # Where the server closes after its answer, the socket is gone with the last byte.
+        while not response.isclosed() and len(body) <= MAX_ANSWER_BYTES:
             sock.settimeout(self._left(deadline))
-            if not (piece := response.read(65536)):
-                break
-            body += piece
+            body += response.read(65536)
         self._put_back(connection, response)
         return Reply(response.status, bytes(body), _seconds(response.getheader("Retry-After")))
 

@@ -10,6 +10,7 @@ from fluxgate_sdk.calls import Call, Reading
 from fluxgate_sdk.providers._answers import AnswerReader, count, get, is_well_formed, plain, text
 from fluxgate_sdk.statuses import anthropic_status
 from fluxgate_sdk.streams import Verdict
+from fluxgate_sdk.tracking import attach
 
 # Whose usage objects the server can read by itself; others are sent as counters.
 READ_BY_THE_SERVER: Final = frozenset({"anthropic", "aws", "azure", "google"})
@@ -22,6 +23,13 @@ class MessageReader(AnswerReader):
         super().__init__(body.get("model"))
         self._provider = provider
         self._usage: dict[str, Any] = {}
+
+    def is_quiet(self, item: Any) -> bool:
+        """A part of the content."""
+        try:
+            return item.type == "content_block_delta" and self.reading.response_id is not None
+        except Exception:
+            return False
 
     def take(self, item: Any) -> Verdict:
         kind = get(item, "type")
@@ -76,7 +84,8 @@ class MessageReader(AnswerReader):
         reading.reasoning_tokens = count(get(usage.get("output_tokens_details"), "thinking_tokens"))
         if self._provider in READ_BY_THE_SERVER and is_well_formed(usage):
             # A compaction among the iterations, searches, speed and region have prices of their own.
-            reading.provider_usage, reading.api_flavor = usage, "messages"
+            # A copy: more may be said after the caller has left, when the event is on its way.
+            reading.provider_usage, reading.api_flavor = dict(usage), "messages"
 
 
 class FetchReader(AnswerReader):
@@ -94,6 +103,10 @@ class BatchResults:
         self._make_call = make_call
         self._provider = provider
         self._batch_id = batch_id
+
+    def is_quiet(self, item: Any) -> bool:
+        """Every line is a result."""
+        return False
 
     def arrived(self, item: Any) -> Verdict:
         """One line: the result of one request. Never raises."""
@@ -117,8 +130,8 @@ class BatchResults:
         reading.metadata.update(batchId=self._batch_id, batchCustomId=custom_id)
         call = self._make_call(f"anthropic:batch:{self._batch_id}:{custom_id}"[:255])
         call.finish(reading)
-        calls.attach(item, call.tracking)
-        calls.attach(get(result, "message"), call.tracking)
+        attach(item, call.tracking)
+        attach(get(result, "message"), call.tracking)
 
     def _reading(self, result: Any) -> Reading | None:
         """What a result says; None where the request never ran (canceled, expired)."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from fluxgate_sdk.bodies import Editor
 from fluxgate_sdk.calls import Reading
-from fluxgate_sdk.providers._answers import AnswerReader, count, get, is_well_formed, plain, text
+from fluxgate_sdk.providers._answers import AnswerReader, count, fields_of, get, plain, sent_usage, text
+from fluxgate_sdk.providers._openai_bytes import UsageEraser
 from fluxgate_sdk.statuses import openai_response_status, openai_status
 from fluxgate_sdk.streams import Verdict
 
@@ -19,6 +21,7 @@ READ_BY_THE_SERVER: Final = {
 _ENDED_BATCHES: Final = frozenset({"completed", "expired", "cancelled"})
 _UNFINISHED: Final = frozenset({"queued", "in_progress"})
 _LAST_EVENTS: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_TELLING_EVENTS: Final = _LAST_EVENTS | {"response.created", "error"}
 
 
 class OpenAIReader(AnswerReader):
@@ -30,38 +33,40 @@ class OpenAIReader(AnswerReader):
 
     def _read(self, answer: Any, flavor: str) -> None:
         """What all answers have: the model that answered, the tier that served it, and the usage."""
-        reading = self.reading
-        reading.model = text(get(answer, "model")) or reading.model
-        reading.response_id = text(get(answer, "id")) or reading.response_id
-        reading.service_tier = text(get(answer, "service_tier")) or reading.service_tier
-        usage = get(answer, "usage")
+        reading, said = self.reading, fields_of(answer)
+        reading.model = text(said.get("model")) or reading.model
+        reading.response_id = text(said.get("id")) or reading.response_id
+        reading.service_tier = text(said.get("service_tier")) or reading.service_tier
+        usage = said.get("usage")
         if usage is not None:
             read_usage(reading, usage, flavor, self.provider)
 
 
 def read_usage(reading: Reading, usage: Any, flavor: str, provider: str) -> None:
-    """Fill in the counters, and the usage object where the server reads it for this provider and interface."""
-    reading.input_tokens = _first_count(usage, "prompt_tokens", "input_tokens")
-    reading.output_tokens = _first_count(usage, "completion_tokens", "output_tokens")
+    """Fill in the usage object where the server reads it for this provider and interface, else all the counters."""
+    sent = sent_usage(usage)
+    said = fields_of(usage) if sent is None else sent
+    reading.input_tokens = _first_count(said, "prompt_tokens", "input_tokens")
+    reading.output_tokens = _first_count(said, "completion_tokens", "output_tokens")
     if reading.input_tokens is None:
         return
-    prompt = get(usage, "prompt_tokens_details") or get(usage, "input_tokens_details")
-    answer = get(usage, "completion_tokens_details") or get(usage, "output_tokens_details")
+    if sent is not None and provider in READ_BY_THE_SERVER.get(flavor, ()):
+        reading.provider_usage, reading.api_flavor = sent, flavor
+        return
+    prompt = _details(said, "prompt_tokens_details", "input_tokens_details", "input_token_details")
+    answer = _details(said, "completion_tokens_details", "output_tokens_details", "output_token_details")
     reading.cached_tokens = count(get(prompt, "cached_tokens"))
     reading.cache_write_tokens = count(get(prompt, "cache_write_tokens"))
     reading.reasoning_tokens = count(get(answer, "reasoning_tokens"))
-    if provider in READ_BY_THE_SERVER.get(flavor, ()):
-        sent = plain(usage)
-        if sent is not None and is_well_formed(sent):
-            reading.provider_usage, reading.api_flavor = sent, flavor
 
 
-def _first_count(usage: Any, *names: str) -> int | None:
-    for name in names:
-        found = count(get(usage, name))
-        if found is not None:
-            return found
-    return None
+def _details(usage: Mapping[str, Any], *names: str) -> Any:
+    return next((found for name in names if (found := usage.get(name)) is not None), None)
+
+
+def _first_count(usage: Mapping[str, Any], name: str, other_name: str) -> int | None:
+    found = count(usage.get(name))
+    return count(usage.get(other_name)) if found is None else found
 
 
 class ChatReader(OpenAIReader):
@@ -79,6 +84,19 @@ class ChatReader(OpenAIReader):
         self._expects_usage = expects_usage
         self._reasons: list[str] = []
 
+    def is_quiet(self, item: Any) -> bool:
+        """A chunk of words after the first one."""
+        try:
+            said = item.__dict__
+            (choice,) = said["choices"]
+            if choice.__dict__["finish_reason"] is not None or said["usage"] is not None:
+                return False
+            if self._was_injected:
+                _forget_field(item, "usage")
+        except Exception:  # Something else than a chunk of one choice.
+            return False
+        return self.reading.response_id is not None
+
     def take(self, item: Any) -> Verdict:
         choices, usage = get(item, "choices"), get(item, "usage")
         if self.reading.response_id is None or usage is not None:
@@ -88,7 +106,14 @@ class ChatReader(OpenAIReader):
             return Verdict.SWALLOW if self._was_injected else Verdict.PASS
         if self._was_injected and usage is None:
             _forget_field(item, "usage")
-        return Verdict.HOLD if self._is_last(choices) and self._expects_usage else Verdict.PASS
+        is_last = bool(choices) and self._is_last(choices)
+        return Verdict.HOLD if is_last and self._expects_usage else Verdict.PASS
+
+    def editor(self, headers: Mapping[str, str]) -> Editor | None:
+        """None for bytes that are packed, though asked not to be: the HTTP library unpacks them only after us."""
+        if not self._was_injected or headers.get("content-encoding") or not _are_events(headers):
+            return None
+        return UsageEraser(self.take)
 
     def whole(self, answer: Any) -> None:
         self._read(answer, "chat")
@@ -108,6 +133,10 @@ class ChatReader(OpenAIReader):
         return is_last
 
 
+def _are_events(headers: Mapping[str, str]) -> bool:
+    return "event-stream" in headers.get("content-type", "")
+
+
 def _forget_field(model: Any, name: str) -> None:
     """Have a model dump as if the provider had not sent this field."""
     names = getattr(model, "__pydantic_fields_set__", None) or getattr(model, "__fields_set__", None)
@@ -125,6 +154,13 @@ class ResponseReader(OpenAIReader):
         super().__init__(provider, body)
         self._was_fetched = was_fetched
         self._is_background = body.get("background") is True
+
+    def is_quiet(self, item: Any) -> bool:
+        """An event between the first and the last one."""
+        try:
+            return item.type not in _TELLING_EVENTS and self.reading.response_id is not None
+        except Exception:
+            return False
 
     def take(self, item: Any) -> Verdict:
         kind = get(item, "type")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fluxgate_sdk import calls
-from fluxgate_sdk.tracking import ATTRIBUTE, tracking_of
+from fluxgate_sdk.tracking import ATTRIBUTE, attach, tracking_of
 
 BASE: Final = "_fluxgate_base"
 """On a class of ours: the class that it was made of."""
@@ -66,8 +66,9 @@ def _accessor(cls: Any, name: str) -> functools.cached_property[Any]:
 @functools.lru_cache(maxsize=512)
 def _resource_class(cls: Any) -> Any:
     namespace = {**tracked_properties(cls), "__module__": cls.__module__, "__qualname__": cls.__qualname__, BASE: cls}
-    if callable(getattr(cls, "stream", None)):
-        namespace["stream"] = _streaming(cls)
+    for name, wrapped in (("stream", _streaming), ("thread", _threading), ("tool_runner", _running)):
+        if callable(getattr(cls, name, None)):
+            namespace[name] = wrapped(cls)
     return type(cls.__name__, (_TrackedResource, cls), namespace)
 
 
@@ -80,6 +81,43 @@ def _streaming(cls: Any) -> Callable[..., Any]:
         return manager
 
     return streaming
+
+
+def _threading(cls: Any) -> Callable[..., Any]:
+    @functools.wraps(cls.thread)
+    def threading(self: Any, *args: Any, **options: Any) -> Any:
+        thread = cls.thread(self, *args, **options)
+        _become(thread, _thread_class)
+        return thread
+
+    return threading
+
+
+def _running(cls: Any) -> Callable[..., Any]:
+    @functools.wraps(cls.tool_runner)
+    def running(self: Any, *args: Any, **options: Any) -> Any:
+        runner = cls.tool_runner(self, *args, **options)
+        # Older runners have none: they ask the client.
+        if hasattr(runner, "_thread"):
+            _become(runner._thread, _thread_class)
+        return runner
+
+    return running
+
+
+@functools.lru_cache(maxsize=64)
+def _thread_class(cls: Any) -> Any:
+    """Of Anthropic's threads, which make their parsed answers and their streams out of those of the client."""
+
+    def parsed(self: Any, reply: Any) -> Any:
+        answer = cls._parse_reply(self, reply)
+        attach(answer, tracking_of(reply))
+        return answer
+
+    namespace = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "stream": _streaming(cls)}
+    if hasattr(cls, "_parse_reply"):
+        namespace["_parse_reply"] = parsed
+    return type(cls.__name__, (cls,), namespace)
 
 
 def _become(subject: Any, class_for: Callable[[Any], Any]) -> None:
@@ -127,13 +165,13 @@ def _attaching(cls: Any, name: str) -> Callable[..., Any]:
     @functools.wraps(final)
     def attaching(self: Any) -> Any:
         answer = getattr(cls, name)(self)
-        calls.attach(answer, tracking_of(self))
+        attach(answer, tracking_of(self))
         return answer
 
     @functools.wraps(final)
     async def attaching_async(self: Any) -> Any:
         answer = await getattr(cls, name)(self)
-        calls.attach(answer, tracking_of(self))
+        attach(answer, tracking_of(self))
         return answer
 
     return attaching_async if inspect.iscoroutinefunction(final) else attaching

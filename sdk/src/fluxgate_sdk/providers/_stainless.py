@@ -11,22 +11,21 @@ import copy
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from fluxgate_sdk import calls, streams
 from fluxgate_sdk.calls import Call, EventSink
-from fluxgate_sdk.events import TrackingContext
+from fluxgate_sdk.events import context_of
 from fluxgate_sdk.providers import _resources
 from fluxgate_sdk.streams import Reader, Watch, WatchesItems
+from fluxgate_sdk.tracking import attach
 
 SESSION: Final = "_fluxgate_session"
 _RAW_VIEWS: Final = ("with_raw_response", "with_streaming_response")
 _RAW_RESPONSE_HEADER: Final = "x-stainless-raw-response"
-_CONTEXT_WORDS: Final = frozenset(TrackingContext.__annotations__)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Operation:
     """One billable request: what it is called, who reads its answer, and what its request says already.
 
@@ -75,11 +74,7 @@ class Session:
 
     def fresh(self, context: Mapping[str, Any], word: str) -> Session:
         """With this context alone. Raises TypeError for a word that no context has."""
-        unknown = sorted(context.keys() - _CONTEXT_WORDS)
-        if unknown:
-            known = ", ".join(sorted(_CONTEXT_WORDS))
-            raise TypeError(f"{word}() got an unexpected keyword argument {unknown[0]!r}; it takes {known}")
-        return replace(self, context=MappingProxyType(dict(context)))
+        return replace(self, context=context_of(context, word))
 
     def merged(self, context: Mapping[str, Any]) -> Session:
         """With this context over the present one; `metadata` is replaced as a whole."""
@@ -210,7 +205,7 @@ class _Exchange:
         # Asked first: asking a model for an attribute that it does not have is slow.
         if isinstance(result, self._provider.model_class):
             watch.read(result)
-            calls.attach(result, watch.call.tracking)
+            attach(result, watch.call.tracking)
             return
         if self._adopted(result):
             return
@@ -220,9 +215,10 @@ class _Exchange:
         elif response.is_closed and not watch.call.streamed:
             watch.read(_content_of(response) if watch.reader.wants_body else None)
         else:
+            watch.editor = watch.reader.editor(response.headers)
             watch.watch_body(response)
             watch.follow(result, response)
-        calls.attach(result, watch.call.tracking)
+        attach(result, watch.call.tracking)
 
     def _adopted(self, result: Any) -> bool:
         """Whether this is an answer in parts, which are followed from now on."""
@@ -244,7 +240,7 @@ class _Exchange:
 
     def _follow_parsing(self) -> None:
         """Have what a raw response is parsed into tracked as well; only the package knows when that happens."""
-        if not _wants_raw_response(self.options):
+        if not wants_raw_response(self.options):
             return
         then = self.options.post_parser if callable(self.options.post_parser) else None
         watch, adopted = self._watch, self._adopted
@@ -252,16 +248,18 @@ class _Exchange:
         def parsed(result: Any) -> Any:
             adopted(result)
             result = then(result) if then is not None else result
-            calls.attach(result, watch.call.tracking)
+            attach(result, watch.call.tracking)
             return result
 
         self.options = copy.copy(self.options)
         self.options.post_parser = parsed
 
 
-def _wants_raw_response(options: Any) -> bool:
+def wants_raw_response(options: Any) -> bool:
+    """Whether the caller has asked for the response and not for the answer: `with_raw_response` and its like."""
     headers = options.headers
-    return isinstance(headers, Mapping) and any(name.lower() == _RAW_RESPONSE_HEADER for name in headers)
+    # Without any, there is an object of the package's own in their place.
+    return hasattr(headers, "items") and any(name.lower() == _RAW_RESPONSE_HEADER for name in headers)
 
 
 def _content_of(response: Any) -> Any:

@@ -28,7 +28,7 @@ from fluxgate_sdk.providers.gemini_seam import (
     seconds_of,
     tracker_of,
 )
-from fluxgate_sdk.tracking import CostTrackingResponse
+from fluxgate_sdk.tracking import CostTrackingResponse, attach
 
 log = logging.getLogger("fluxgate")
 
@@ -137,7 +137,7 @@ class InteractionExchange(Exchange):
     def _over(self) -> None:
         calls.forget(self)
         if (carrier := self.carrier()) is not None:
-            calls.attach(carrier, self.tracking)
+            attach(carrier, self.tracking)
         self._interaction = {}
 
     @quietly
@@ -199,14 +199,23 @@ class _Scan(bodies.Kept):
         super().__init__(response)
         self._exchange = exchange
         self._inflated = inflated
-        self._rest = b""
+        self._line: list[bytes] = []
 
     def add(self, chunk: bytes) -> None:
         self._exchange.arrived(chunk)
-        *lines, self._rest = (self._rest + self._inflated(chunk)).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data:") and any(word in line for word in _TOLD):
-                self._exchange.told(line[len(b"data:") :])
+        try:
+            first, *rest = self._inflated(chunk).split(b"\n")
+        except zlib.error:  # The HTTP library unpacks in more ways.
+            self._inflated = lambda _: b""
+            return
+        self._line.append(first)
+        for part in rest:
+            self._read(b"".join(self._line))
+            self._line = [part]
+
+    def _read(self, line: bytes) -> None:
+        if line.startswith(b"data:") and any(word in line for word in _TOLD):
+            self._exchange.told(line[len(b"data:") :])
 
 
 class _Following:
@@ -215,6 +224,7 @@ class _Following:
     def __init__(self, response: Any, exchange: InteractionExchange) -> None:
         self._exchange = exchange
         self.kept: bodies.Kept | None = _kept(response, exchange)
+        self.editor: bodies.Editor | None = None
 
     def body_failed(self, error: BaseException) -> None:
         self._exchange.failed(error)

@@ -14,6 +14,8 @@ from hashlib import sha256
 from typing import Any, Final, Literal
 
 from fluxgate_sdk.calls import Reading
+from fluxgate_sdk.events import copied
+from fluxgate_sdk.providers._answers import count
 from fluxgate_sdk.statuses import gemini_interaction_status, gemini_status
 
 Kind = Literal["content", "embeddings", "prediction", "video"]
@@ -39,6 +41,9 @@ _TRAFFIC_TIERS: Final = {
 _HAS_USAGE: Final = '"usageMetadata":'
 _HAS_REASON: Final = '"finishReason":'
 _HAS_BLOCK: Final = '"blockReason":'
+_HAS_ERROR: Final = '"error"'
+_FIRST_KEY: Final = 20
+"""The first key of a document ends within so many characters, if it is a short one."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +120,14 @@ def reading_of_usage(usage: Any) -> Reading:
     told = [value for name in _USAGE_NAMES if (value := usage.get(name)) is not None]
     is_sound = all(type(value) is int and value >= 0 for value in told)
     if is_sound and usage.get("promptTokenCount") is not None and usage.get("responseTokenCount") is None:
-        return Reading(provider_usage=usage, api_flavor="default")
-    counts = {name: _count(usage.get(name)) for name in _USAGE_NAMES}
+        # Older packages read the JSON themselves, and go on to use the same object.
+        return Reading(provider_usage=copied(usage), api_flavor="default")
+    return counters_of_usage(usage)
+
+
+def counters_of_usage(usage: Mapping[str, Any]) -> Reading:
+    """The counters alone. Where it counts the answer, `responseTokenCount` is the word of live sessions."""
+    counts = {name: count(usage.get(name)) for name in _USAGE_NAMES}
     output = counts["candidatesTokenCount"] or counts["responseTokenCount"]
     return Reading(
         input_tokens=_sum(counts["promptTokenCount"], counts["toolUsePromptTokenCount"]),
@@ -155,17 +166,22 @@ class StreamReader:
         self.has_ended = False
         self._with_usage: Any = None
         self._ends: list[dict[str, Any]] = []
-        self._first: Mapping[str, Any] | None = None
+        self._error: Mapping[str, Any] = {}
 
     def see(self, part: Any) -> None:
         """Take in the next part, as the package's transport yields it."""
         body = getattr(part, "body", part)
         if isinstance(body, str):
             has_usage, has_end = _HAS_USAGE in body, _HAS_REASON in body or _HAS_BLOCK in body
+            has_error = _HAS_ERROR in body[:_FIRST_KEY]
         else:
             has_usage = isinstance(body, Mapping) and "usageMetadata" in body
             has_end = isinstance(body, Mapping) and _says_the_end(body)
-        if has_usage or self._with_usage is None:
+            has_error = isinstance(body, Mapping) and "error" in body
+        if has_error:
+            # Newer packages raise it; with older ones the caller sees an empty part.
+            self._error = _mapping(document_of(part).get("error"))
+        elif has_usage or self._with_usage is None:
             self._with_usage = part
         if has_end:
             self.has_ended = True
@@ -174,14 +190,15 @@ class StreamReader:
 
     def reading(self) -> Reading:
         """What has been said so far. Totals run, so the last usage is the whole; before the end it is a part."""
-        if self._with_usage is None:
-            return Reading()
-        document = document_of(self._with_usage)
+        document = {} if self._with_usage is None else document_of(self._with_usage)
         reading = reading_of_usage(document.get("usageMetadata"))
         _add_identity(reading, document)
         _add_end(reading, self._ends)
         reading.service_tier = tier_of(document.get("usageMetadata"), self._with_usage)
         reading.usage_is_partial = not self.has_ended and reading != Reading()
+        if self._error:
+            reading.status, reading.error_message = "ERROR", str(self._error.get("message") or self._error)
+            reading.metadata.update(httpStatus=self._error.get("code"), errorCode=self._error.get("status"))
         return reading
 
 
@@ -224,9 +241,9 @@ def _read_vectors_or_images(document: Mapping[str, Any]) -> Reading:
     """Embeddings say what they used, in one of three places; generated images are counted, they have no tokens."""
     reading = reading_of_usage(document.get("usageMetadata"))
     predictions = [part for part in document.get("predictions") or () if isinstance(part, Mapping)]
-    counted = [_count(_at(part, "embeddings", "statistics", "token_count")) for part in predictions]
-    if reading == Reading() and any(count is not None for count in counted):
-        reading = Reading(input_tokens=sum(count or 0 for count in counted), output_tokens=0)
+    counted = [count(_at(part, "embeddings", "statistics", "token_count")) for part in predictions]
+    if reading == Reading() and any(tokens is not None for tokens in counted):
+        reading = Reading(input_tokens=sum(tokens or 0 for tokens in counted), output_tokens=0)
     images = sum(1 for part in predictions if part.get("bytesBase64Encoded") or part.get("gcsUri"))
     if images:
         reading.metadata["images"] = images
@@ -289,7 +306,7 @@ def file_results(path: str, data: bytes) -> Iterator[BatchResult]:
 def _read_batch_result(result: Mapping[str, Any]) -> Reading:
     response, error = _mapping(result.get("response")), _mapping(result.get("error"))
     reading = read_content(response)
-    if reading.provider_usage is None and (tokens := _count(response.get("tokenCount"))) is not None:
+    if reading.provider_usage is None and (tokens := count(response.get("tokenCount"))) is not None:
         reading.input_tokens, reading.output_tokens = tokens, 0
     if error:
         reading.status, reading.error_message = "ERROR", str(error.get("message") or error)
@@ -325,13 +342,13 @@ def reading_of_interaction_usage(usage: Any) -> Reading:
     """
     if not isinstance(usage, Mapping):
         return Reading()
-    thoughts, output = _count(usage.get("total_thought_tokens")), _count(usage.get("total_output_tokens"))
-    prompt = _sum(_count(usage.get("total_input_tokens")), _count(usage.get("total_tool_use_tokens")))
-    holds_thoughts = bool(output) and _count(usage.get("total_tokens")) == _sum(prompt, output)
+    thoughts, output = count(usage.get("total_thought_tokens")), count(usage.get("total_output_tokens"))
+    prompt = _sum(count(usage.get("total_input_tokens")), count(usage.get("total_tool_use_tokens")))
+    holds_thoughts = bool(output) and count(usage.get("total_tokens")) == _sum(prompt, output)
     reading = Reading(
         input_tokens=prompt,
         output_tokens=output if holds_thoughts else _sum(output, thoughts),
-        cached_tokens=_count(usage.get("total_cached_tokens")),
+        cached_tokens=count(usage.get("total_cached_tokens")),
         reasoning_tokens=thoughts,
     )
     grounding = {
@@ -368,10 +385,6 @@ def _at(value: Any, *path: str) -> Any:
     return value
 
 
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
 def _sum(*counts: int | None) -> int | None:
-    known = [count for count in counts if count is not None]
+    known = [number for number in counts if number is not None]
     return sum(known) if known else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -19,14 +19,13 @@ from typing import Any, Final, ParamSpec
 
 from fluxgate_sdk import calls
 from fluxgate_sdk.calls import Call, EventSink
-from fluxgate_sdk.events import TrackingContext
+from fluxgate_sdk.events import context_of
 from fluxgate_sdk.providers import gemini_reading as reading
-from fluxgate_sdk.tracking import CostTrackingResponse, tracking_of
+from fluxgate_sdk.tracking import CostTrackingResponse, attach, tracking_of
 
 log = logging.getLogger("fluxgate")
 
 MAX_NAMES_REMEMBERED: Final = 1000
-_CONTEXT_WORDS: Final = frozenset(TrackingContext.__annotations__)
 _NO_CONTEXT: Final[Mapping[str, Any]] = MappingProxyType({})
 P = ParamSpec("P")
 
@@ -42,11 +41,7 @@ class Tracker:
 
     def fresh(self, context: Mapping[str, Any], word: str = "with_context") -> Tracker:
         """With this context alone. Raises TypeError for a word that no context has."""
-        unknown = sorted(context.keys() - _CONTEXT_WORDS)
-        if unknown:
-            known = ", ".join(sorted(_CONTEXT_WORDS))
-            raise TypeError(f"{word}() got an unexpected keyword argument {unknown[0]!r}; it takes {known}")
-        return replace(self, context=MappingProxyType(dict(context)))
+        return replace(self, context=context_of(context, word))
 
     def merged(self, context: Mapping[str, Any]) -> Tracker:
         """With this context over the present one; `metadata` is replaced as a whole."""
@@ -56,9 +51,11 @@ class Tracker:
         """True the first time. The server counts what is read twice once; this spares sending it again."""
         if name in self.already_read:
             return False
-        while len(self.already_read) >= MAX_NAMES_REMEMBERED:
-            self.already_read.pop(next(iter(self.already_read)), None)
         self.already_read[name] = None
+        # Another thread may change it between these steps.
+        with suppress(RuntimeError, StopIteration):
+            while len(self.already_read) > MAX_NAMES_REMEMBERED:
+                self.already_read.pop(next(iter(self.already_read)), None)
         return True
 
 
@@ -150,7 +147,7 @@ class BilledExchange(Exchange):
         if self._operation.streamed and not self._call.is_finished:
             self._last_part = model
         else:
-            calls.attach(model, self.tracking)
+            attach(model, self.tracking)
 
     def close_at_exit(self) -> None:
         """The interpreter exits while the stream is still open."""
@@ -168,7 +165,7 @@ class BilledExchange(Exchange):
         """A generator has no room for the tracking; its last part has. Nothing of the content is kept."""
         calls.forget(self)
         if self._last_part is not None:
-            calls.attach(self._last_part, self.tracking)
+            attach(self._last_part, self.tracking)
         self._last_part, self._reader = None, reading.StreamReader()
 
 
@@ -194,7 +191,7 @@ def carry(result: Any) -> Any:
     The package builds some results anew: merged continuations, generated images.
     """
     if tracking_of(result) is None:
-        calls.attach(result, current.get().tracking)
+        attach(result, current.get().tracking)
     return result
 
 

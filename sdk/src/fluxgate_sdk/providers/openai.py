@@ -13,7 +13,14 @@ from openai._response import BaseAPIResponse
 
 from fluxgate_sdk.calls import EventSink
 from fluxgate_sdk.providers import _openai_readers as readers
-from fluxgate_sdk.providers._stainless import Operation, Session, TrackedAsync, TrackedSync, clone
+from fluxgate_sdk.providers._stainless import (
+    Operation,
+    Session,
+    TrackedAsync,
+    TrackedSync,
+    clone,
+    wants_raw_response,
+)
 
 if TYPE_CHECKING:
     from fluxgate_sdk.providers._openai_types import (
@@ -119,7 +126,7 @@ class OpenAIProvider:
         if options.method.lower() == "get":
             return _fetching(path, options, name)
         if path in _CHAT_OPERATIONS:
-            return _chat(client, options, body, stream, session)
+            return _chat(client, options, path, body, stream, session)
         known = _OPERATIONS.get(path)
         if known is not None:
             return Operation(known[0], known[1](name, body), options)
@@ -144,16 +151,16 @@ def _fetching(path: str, options: Any, name: str) -> Operation | None:
     return None
 
 
-def _chat(client: Any, options: Any, body: Mapping[str, Any], stream: bool, session: Session) -> Operation:
+def _chat(client: Any, options: Any, path: str, body: Mapping[str, Any], stream: bool, session: Session) -> Operation:
     """A completion; its stream is asked for its usage where the caller has not said whether to."""
-    path = _path_of(options.url)
+    provider = session.provider_name
+    if not stream:
+        return Operation(_CHAT_OPERATIONS[path], readers.ChatReader(provider, body), options)
     asked = (body.get("stream_options") or {}).get("include_usage")
-    inject = stream and asked is None and _may_inject(client, body, session)
+    inject = asked is None and _may_inject(client, body, session)
     if inject:
         options = _with_usage(options, body)
-    reader = readers.ChatReader(
-        session.provider_name, body, was_injected=inject, expects_usage=stream and (inject or asked is True)
-    )
+    reader = readers.ChatReader(provider, body, was_injected=inject, expects_usage=inject or asked is True)
     return Operation(_CHAT_OPERATIONS[path], reader, options)
 
 
@@ -177,7 +184,16 @@ def _with_usage(options: Any, body: Mapping[str, Any]) -> Any:
         changed.extra_json = {**options.extra_json, "stream_options": wanted}
     else:
         changed.json_data = {**options.json_data, "stream_options": wanted}
+    if wants_raw_response(options):
+        changed.headers = _unpacked(options.headers)
     return changed
+
+
+def _unpacked(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The usage can be taken out of bytes only as long as they are not packed."""
+    if any(name.lower() == "accept-encoding" for name in headers):
+        return headers
+    return {**headers, "Accept-Encoding": "identity"}
 
 
 @functools.lru_cache(maxsize=256)
