@@ -120,12 +120,14 @@ def serving_costs(organization_id: int, zone: ZoneInfo, served: Sequence[Served]
 
 
 def deliveries(organization_id: int, invoice_id: int, limit: int) -> list[Delivery]:
-    """The newest webhook messages about the invoice or its credit notes. Reads the organization's messages."""
+    """The newest webhook messages about the invoice or its credit notes, as `metering.invoice_events` writes them.
+
+    There is no index: it reads all messages of the organization.
+    """
     statement = """SELECT d.event_type, e.url, d.tries, d.next_try_at, d.delivered_at, d.http_status, d.problem
 FROM webhook_delivery d JOIN webhook_endpoint e ON e.id = d.endpoint_id
-WHERE e.organization_id = %(organization)s AND (
-    d.event_type LIKE 'invoice.%%' AND d.payload -> 'data' ->> 'id' = %(invoice)s
-    OR d.payload -> 'data' ->> 'invoice_id' = %(invoice)s)
+WHERE e.organization_id = %(organization)s
+    AND coalesce(d.payload #>> '{data,invoice,id}', d.payload #>> '{data,id}') = %(invoice)s
 ORDER BY d.id DESC LIMIT %(limit)s"""
     values = {"organization": organization_id, "invoice": str(invoice_id), "limit": limit}
     return [Delivery(*row) for row in fetch(statement, values)]

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -12,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from events.models import Role
+from metering import invoicing
 from metering.models import BillingSettings, Credit, CreditNote, Invoice, WebhookDelivery, WebhookEndpoint
 from tests.dashboard.conftest import SignIn
 from tests.dashboard.test_invoices import MARCH, draft, finalized, summed
@@ -190,20 +190,18 @@ def test_files_are_named_and_private(used: Billing, viewer: Client) -> None:
 
 
 def test_webhooks_of_the_invoice_are_listed(used: Billing, viewer: Client) -> None:
-    endpoint = WebhookEndpoint.objects.create(organization=used.organization, url="https://x.example/hook", secret="s")
+    WebhookEndpoint.objects.create(organization=used.organization, url="https://x.example/hook", secret="s")
+    draft(used, "other")
     one, now = finalized(used), timezone.now()
-    for event_type, data, fields in (
-        ("invoice.finalized", {"id": one.pk}, {"delivered_at": now, "tries": 1, "http_status": 200}),
-        ("credit_note.created", {"id": 7, "invoice_id": one.pk}, {"next_try_at": now + timedelta(hours=1), "tries": 2}),
-        ("invoice.finalized", {"id": one.pk + 1}, {}),
-    ):
-        WebhookDelivery.objects.create(
-            endpoint=endpoint, message_id=uuid4(), event_type=event_type, payload={"data": data}, **fields
-        )
-    found = page(viewer, one).deliveries
-    assert [(row.event_type, row.tone, row.tries) for row in found] == [
-        ("credit_note.created", "warn", 2),
-        ("invoice.finalized", "good", 1),
+    invoicing.credit(one.pk, used.organization.pk, Decimal(1), "sorry", now)
+    sent = WebhookDelivery.objects.order_by("pk")
+    sent.filter(event_type="invoice.created").update(next_try_at=None, tries=9, problem="no answer")
+    sent.filter(event_type="invoice.finalized").update(delivered_at=now, tries=1, http_status=200)
+    sent.filter(event_type="credit_note.created").update(next_try_at=now + timedelta(hours=1), tries=2)
+    assert [(row.event_type, row.tone, row.tries, row.title[-9:]) for row in page(viewer, one).deliveries] == [
+        ("credit_note.created", "warn", 2, f"{now:%M:%S} UTC"),
+        ("invoice.finalized", "good", 1, " HTTP 200"),
+        ("invoice.created", "bad", 9, "no answer"),
     ]
 
 

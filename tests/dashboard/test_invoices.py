@@ -215,7 +215,7 @@ def test_cost_to_serve_is_the_same_from_days_and_from_events(db: None, zone: str
 
 
 def test_many_finalized_invoices_take_the_same_queries(billing: Billing, admin: Client) -> None:
-    """Drafts are drawn up one by one, so each of them takes some more."""
+    """Of each draft fees, late usage and credits are read by themselves, so it takes some more."""
     meter = billing.meter()
     billing.per_unit(meter, "1")
     counts = []
