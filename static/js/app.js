@@ -165,7 +165,7 @@
 
   /* Swaps keep what the person was doing: focus, open tables, sideways scroll. */
 
-  let before = null;
+  const swaps = new WeakMap(); // by request: a poll may be answered while another swap settles
 
   const focusKey = (element) => {
     if (!element || element === document.body) return "";
@@ -175,19 +175,21 @@
   };
 
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const target = event.detail.target;
-    const more = event.detail.requestConfig?.elt?.closest?.("[data-more]");
-    before = {
+    const { target, requestConfig, shouldSwap, xhr } = event.detail;
+    if (!shouldSwap) return;
+    const more = requestConfig?.elt?.closest?.("[data-more]");
+    swaps.set(xhr, {
       poll: isPoll(event),
       focus: target.contains(document.activeElement) ? focusKey(document.activeElement) : "",
       open: new Set(all("details[data-keep-open][open]").map((one) => one.id)),
       scrolled: all(".scroll[id]").map((one) => [one.id, one.scrollLeft, one.scrollTop]),
       rows: new Set(all("[data-row]").map((one) => one.dataset.row)),
       lastRow: more?.closest("tr")?.previousElementSibling ?? null,
-    };
+    });
   });
 
-  document.addEventListener("htmx:afterSwap", () => {
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const before = swaps.get(event.detail.xhr);
     if (!before) return;
     for (const one of all("details[data-keep-open]")) if (before.open.has(one.id)) one.open = true;
     for (const [id, left, top] of before.scrolled) document.getElementById(id)?.scrollTo(left, top);
@@ -195,15 +197,16 @@
     for (const one of all("[data-row]")) if (!before.rows.has(one.dataset.row)) one.classList.add("fresh");
   });
 
-  document.addEventListener("htmx:afterSettle", () => {
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const before = swaps.get(event.detail.xhr);
     if (!before) return;
+    swaps.delete(event.detail.xhr);
     const news = before.poll ? null : find("[data-announce]");
     if (news) announce(news.textContent.trim());
     if (before.lastRow) find("a", before.lastRow.nextElementSibling ?? document)?.focus();
     else if (before.focus && document.activeElement === document.body) {
       find(before.focus)?.focus({ preventScroll: true });
     }
-    before = null;
     showLive();
   });
 

@@ -64,6 +64,23 @@ def test_the_last_row_leads_on_to_the_next_ones(signed_in: Sign) -> None:
     expect(rows.nth(50)).to_be_focused()
 
 
+def test_a_poll_answered_meanwhile_does_not_take_the_focus(signed_in: Sign) -> None:
+    page = signed_in()
+    page.goto("/requests/")
+    rows = page.locator(".row-link")
+    page.evaluate(
+        """document.addEventListener("htmx:afterSwap", () => {
+             const target = document.querySelector("#news");
+             const detail = { target, elt: target, shouldSwap: false, xhr: new XMLHttpRequest() };
+             target.dispatchEvent(new CustomEvent("htmx:beforeSwap", { bubbles: true, detail }));
+           }, { once: true })"""
+    )
+    rows.nth(49).focus()
+    page.keyboard.press("j")
+    expect(rows).to_have_count(100)
+    expect(rows.nth(50)).to_be_focused()
+
+
 def test_keys_lead_to_pages_periods_and_the_search(signed_in: Sign) -> None:
     page = signed_in()
     page.goto("/requests/")
