@@ -2,14 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from uuid import uuid4
 
 from dashboard import export_files
 from dashboard.models import Export, ExportFormat, ExportState, SavedView
 from events.models import Membership, Organization, Role, TrackedUser, User
 from events.models.event import public_id
 from metering import invoicing
+from metering.models import (
+    BillingSettings,
+    Credit,
+    Meter,
+    MeterRate,
+    Plan,
+    Subscription,
+    UsageRecord,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from metering.months import period_of
+from metering.webhook_signature import new_secret
 from pricing.models import PricingRevision
 from tests.events_table import Call, store_events
 from tests.factories import ApiKeyFactory, MembershipFactory, OrganizationFactory
@@ -90,7 +104,34 @@ def _billing(organization: Organization, external_id: str, now: datetime) -> dic
     invoicing.finalize(invoice.pk, organization.pk, now)
     # Not part of the secret: a form that is refused shows again what was typed.
     found = {"customer": billing.customer("cust_1").external_id, "month": f"{period_of(organization, now).first_day}"}
-    return found | {"meter": meter.pk, "draft": draft.pk, "invoice": invoice.pk}
+    return (
+        found
+        | {"meter": meter.pk, "draft": draft.pk, "invoice": invoice.pk}
+        | _administered(organization, customer, meter)
+    )
+
+
+def _administered(organization: Organization, customer: TrackedUser, meter: Meter) -> dict[str, str | int]:
+    """What only the admin names: among it a rate by which an invoice was made, and one by which none was."""
+    unused = MeterRate.objects.create(meter=meter, effective_from=date(2099, 1, 1), unit_price_usd=Decimal(2))
+    plan = Plan.objects.create(organization=organization, name=f"{SECRET}-plan", fee_usd=Decimal(29))
+    endpoint = WebhookEndpoint.objects.create(
+        organization=organization, url=f"https://{SECRET}.example/", secret=new_secret()
+    )
+    made = {
+        "rate": unused,
+        "billed_rate": MeterRate.objects.exclude(pk=unused.pk).get(meter=meter),
+        "plan": plan,
+        "subscription": Subscription.objects.create(tracked_user=customer, plan=plan, starts_on=date(2099, 1, 1)),
+        "credit": Credit.objects.create(tracked_user=customer, amount_usd=Decimal(5), note=f"{SECRET}-credit"),
+        "billing_settings": BillingSettings.objects.get(organization=organization),
+        "endpoint": endpoint,
+        "delivery": WebhookDelivery.objects.create(
+            endpoint=endpoint, message_id=uuid4(), event_type="invoice.created", payload={"customer": SECRET}
+        ),
+    }
+    record = UsageRecord.objects.filter(organization_id=organization.pk)[0]
+    return {name: found.pk for name, found in made.items()} | {"record": str(record.pk)}
 
 
 def _export(organization: Organization, owner: User, now: datetime) -> int:

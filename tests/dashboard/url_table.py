@@ -54,6 +54,7 @@ DASHBOARD = [
     get("sessions", "in 200 200 200 200 200"),
     get("session", "in 200 200 200 200 404", query="session={session}"),
     get("conversation", "in 200 200 200 200 404", query="conversation={conversation}"),
+    get("customers", "in 200 200 200 200 200"),
     get("usage", "in 200 200 200 200 200"),
     get("usage", "in 200 200 200 200 404", query="meter={meter}&user={user}"),
     get("invoices", "in 200 200 200 200 200"),
@@ -108,23 +109,33 @@ DASHBOARD = [
 # What the admin of one kind of object answers: its list, a new one, one of the organization, its history, its deletion.
 # Rights come from roles, so a viewer or a member is sent to sign in as somebody else; Django's admin answers 302, to
 # its first page, where an object is not among those that the person sees.
-def _objects(model: str, named: str, *, add: str = "200 200 200", delete: str = "403 403 403") -> list[Address]:
+def _objects(
+    model: str, named: str, *, add: str = "200 200 200", change: str = "200 200 302", delete: str = "403 403 403"
+) -> list[Address]:
+    """`change` is what changing it answers: whoever may change it or not, reading it is the same."""
     outside, one = "in in in ", {"object_id": named}
     rows = [
-        ("changelist", "200 200 200", {}),
-        ("add", add, {}),
-        ("change", "200 200 302", one),
-        ("history", "200 200 302", one),
-        ("delete", delete, one),
+        ("changelist", "200 200 200", "200 200 200", {}),
+        ("add", add, add, {}),
+        ("change", "200 200 302", change, one),
+        ("delete", delete, delete, one),
     ]
-    found = [get(f"{model}_{page}", outside + answers, args) for page, answers, args in rows]
-    found += [
-        post(f"{model}_{page}", outside + answers, args=args) for page, answers, args in rows if page != "history"
-    ]
+    found = [get(f"{model}_history", f"{outside}200 200 302", one)]
+    for page, read, changed, args in rows:
+        found += [
+            get(f"{model}_{page}", outside + read, args),
+            post(f"{model}_{page}", outside + changed, args=args),
+        ]
     return found
 
 
+def _read(model: str, named: str) -> list[Address]:
+    """What is shown to those who manage the organization and changed by nobody."""
+    return _objects(model, named, add="403 403 403", change="403 403 302")
+
+
 ID, KEY, REVISION = {"id": "{viewer_id}"}, {"key_id": "{key}"}, {"revision_id": "{first_revision}"}
+ENDPOINT, BILLED_RATE = {"endpoint_id": "{endpoint}"}, {"object_id": "{billed_rate}"}
 INSIDE, REFUSED = "in in in 200 200 200", "in in in 403 403 403"
 
 ADMIN = [
@@ -169,6 +180,26 @@ ADMIN = [
     post("pricing_correction", INSIDE),
     get("pricing_entered", INSIDE),
     post("pricing_entered", INSIDE),
+    get("app_list", INSIDE, {"app_label": "metering"}),
+    *_objects("metering_meter", "{meter}"),
+    *_objects("metering_meterrate", "{rate}", delete="200 200 302"),
+    # A rate by which an invoice was made stays as it is.
+    get("metering_meterrate_change", "in in in 200 200 302", BILLED_RATE),
+    post("metering_meterrate_change", "in in in 403 403 302", args=BILLED_RATE),
+    get("metering_meterrate_delete", "in in in 403 403 302", BILLED_RATE),
+    post("metering_meterrate_delete", "in in in 403 403 302", args=BILLED_RATE),
+    *_objects("metering_plan", "{plan}"),
+    # Nothing of it can be changed but its end, and it may have none.
+    *_objects("metering_subscription", "{subscription}", change="302 302 302"),
+    *_objects("metering_credit", "{credit}"),
+    *_objects("metering_billingsettings", "{billing_settings}"),
+    *_objects("metering_webhookendpoint", "{endpoint}"),
+    # Without the token of a form that was shown: no secret is made, and told so.
+    get("metering_webhookendpoint_rotate", "in in in 200 200 404", ENDPOINT),
+    post("metering_webhookendpoint_rotate", "in in in 200 200 404", args=ENDPOINT),
+    *_read("metering_webhookdelivery", "{delivery}"),
+    *_read("metering_invoice", "{invoice}"),
+    *_read("metering_usagerecord", "{record}"),
 ]
 
 NAMED = [
@@ -182,6 +213,21 @@ UNNAMED = {
     "admin/events/organization/<path:object_id>/",
     "admin/events/trackeduser/<path:object_id>/",
     "admin/events/user/<path:object_id>/",
+    *(
+        f"admin/metering/{model}/<path:object_id>/"
+        for model in (
+            "billingsettings",
+            "credit",
+            "invoice",
+            "meter",
+            "meterrate",
+            "plan",
+            "subscription",
+            "usagerecord",
+            "webhookdelivery",
+            "webhookendpoint",
+        )
+    ),
     "admin/pricing/pricingrevision/<path:object_id>/",
     r"admin/(?P<url>.*)$",
 }
