@@ -131,7 +131,9 @@ def _demo(say: Say) -> list[str]:
             stdout=StringIO(),
         )
         key = StringIO()
-        call_command("create_api_key", DEMO_SLUG, name="demo", scope=["events:write", "usage:write", "read"], stdout=key)
+        call_command(
+            "create_api_key", DEMO_SLUG, name="demo", scope=["events:write", "usage:write", "read"], stdout=key
+        )
         _write_private(note, {"email": DEMO_OWNER, "password": password, "api_key": key.getvalue().strip()})
         say(f"Writing {DEMO_EVENTS:,} sample events, metered usage and invoices")
         call_command("seed_demo", organization=DEMO_SLUG, events=DEMO_EVENTS, days=DEMO_DAYS, seed=DEMO_SEED)

@@ -36,18 +36,24 @@ def summary(figures: CostFigures) -> str:
     return f"{count(found.count)} {noun} · {money(total.cost_picousd)} · {requests}{unpriced}"
 
 
-def notes(figures: CostFigures, page: str = "dashboard:costs") -> tuple[Note, ...]:
-    """Who costs more than it brings, of whom no revenue is known, and what no feature carries; links to the page."""
+def notes(
+    figures: CostFigures, page: str = "dashboard:costs", nouns: tuple[str, str] | None = None
+) -> tuple[Note, ...]:
+    """Who costs more than it brings, of whom no revenue is known, and what no feature carries; links to the page.
+
+    `nouns`: what the page calls one value of the dimension, and several.
+    """
     if not figures.with_revenue:
         return ()
     found, search = figures.breakdown, figures.search
+    one, many = nouns or (noun_of(search.by), plural_of(search.by))
     noted = []
     if found.short and search.paying != "short":
-        several = f"{count(found.short)} {plural_of(search.by)} cost more than they {_brings(search)}"
-        text = f"1 {noun_of(search.by)} costs more than it {_brings(search)}s" if found.short == 1 else several
+        several = f"{count(found.short)} {many} cost more than they {_brings(search)}"
+        text = f"1 {one} costs more than it {_brings(search)}s" if found.short == 1 else several
         noted.append(Note(text, _href(search, "short", page), "bad"))
     if found.unknown and search.by == "user" and search.paying != "unknown":
-        subject = "1 user" if found.unknown == 1 else f"{count(found.unknown)} users"
+        subject = f"1 {one}" if found.unknown == 1 else f"{count(found.unknown)} {many}"
         text = f"{subject} without known revenue: {money(found.unknown_picousd)}"
         noted.append(Note(text, _href(search, "unknown", page), ""))
     if figures.revenue_apart:
@@ -56,10 +62,12 @@ def notes(figures: CostFigures, page: str = "dashboard:costs") -> tuple[Note, ..
     return tuple(noted)
 
 
-def foot_note(figures: CostFigures) -> str:
-    """By which rules the figures are made."""
+def foot_note(figures: CostFigures, *, compares: bool = True) -> str:
+    """By which rules the figures are made; of a page that `compares` also against what."""
     search, said = figures.search, []
-    if figures.before:
+    if not compares:
+        pass
+    elif figures.before:
         said.append(f"Change is against {figures.before.period_text}, up to the same moment of it.")
     elif search.filters.compare != "none":
         said.append("There is not enough history for a comparison.")

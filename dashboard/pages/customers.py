@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from django.urls import reverse
 
+from dashboard import formats
 from dashboard.cost_search import PAGE_SIZE, CostSearch
 from dashboard.filters import Filters
 from dashboard.formats import count, money, money_exact
@@ -51,6 +52,9 @@ class Customers:
     summary: str
     notes: Sequence[Note]
     columns: dict[str, Column]
+    has_unpriced: bool
+    width: int
+    """How many columns the table has."""
     rows: Sequence[CustomerRow]
     total: CustomerRow
     page_size: int
@@ -77,21 +81,23 @@ def build(visit: Visit, search: CostSearch, revision: str) -> Customers:
         frame=visit.frame("Customers", "customers", filters.environment),
         live_href=_href(search, after=str(search.after or ""), rev=revision),
         periods=period_options(_own(search)),
-        form=filter_form(_own(search), known, reverse(PAGE), "Filter customers", compares=True),
+        form=filter_form(_own(search), known, reverse(PAGE), "Filter customers"),
         views_href=views_href("customers", _own(search)),
         chips=_chips(search),
         clear_href=_href(search, paying=None, **dict.fromkeys(filters.conditions)),
         period_text=filters.period_text,
         summary=_summary(figures),
-        notes=cost_notes.notes(figures, PAGE),
+        notes=cost_notes.notes(figures, PAGE, ("customer", "customers")),
         columns=cost_heads.columns(figures, PAGE),
+        has_unpriced=found.total.usage.unpriced > 0,
+        width=9 + (found.total.usage.unpriced > 0),
         rows=[_row(row, figures, records) for row in _cost_rows(figures)],
         total=_total(figures, records),
         page_size=PAGE_SIZE,
         shown=shown if shown > PAGE_SIZE else 0,
         more_href=_href(search, after=str(shown)) if shown < found.count else "",
         export_href=search.own.href(reverse("dashboard:costs_csv")),
-        foot_note=cost_notes.foot_note(figures),
+        foot_note=cost_notes.foot_note(figures, compares=False),
     )
 
 
@@ -113,7 +119,7 @@ def _row(found: tuple[str, int, CostRow], figures: CostFigures, records: Mapping
         costs=costs,
         records=count(number) if number else "",
         usage_href=usage_href(figures.search.filters, user=external_id),
-        monthly=_monthly(line, used),
+        monthly=_monthly(line, used, is_nobody=not external_id),
         metered=Figure(money(used), money_exact(used)) if number or used else Figure(""),
     )
 
@@ -131,8 +137,10 @@ def _total(figures: CostFigures, records: Mapping[str, int]) -> CustomerRow:
     )
 
 
-def _monthly(line: Line, used: int) -> Figure:
+def _monthly(line: Line, used: int, *, is_nobody: bool = False) -> Figure:
     """What is paid per month: the revenue without its metered part."""
+    if line.revenue_picousd is None and is_nobody:
+        return Figure(formats.UNKNOWN, "These requests belong to no customer")
     if line.revenue_picousd is None:
         return Figure("not known", "Nobody sent what this customer pays", is_words=True)
     monthly = line.revenue_picousd - used

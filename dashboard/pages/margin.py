@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from django.urls import reverse
 
 from dashboard.formats import UNKNOWN, count, money, money_exact, percent, usd, usd_short
-from dashboard.pages.cost_rows import Figure
+from dashboard.pages.cost_rows import NO_PRICE, Figure
 from dashboard.queries.invoices import ServingCost
 
 VOID_MARGIN = Figure(UNKNOWN, title="A void invoice brings nothing")
@@ -29,24 +29,23 @@ class Margin:
 def margin(served: ServingCost, charged_usd: Decimal, *, is_void: bool) -> Margin:
     """`charged_usd` is the revenue: what is charged before credits are used, less credit notes.
 
-    Nothing is said of a margin while the cost of some requests is unknown: it would be too good.
+    As on every page, requests without a price are left out and counted beside it; where none has one, nothing is known.
     """
     unpriced = f"{count(served.unpriced)} unpriced" if served.unpriced else ""
-    if served.unpriced:
-        one = "request has" if served.unpriced == 1 else "requests have"
-        why = f"{count(served.unpriced)} {one} no price, so the cost is at least {money_exact(served.cost_picousd)}"
-        unknown = Figure(UNKNOWN, title=why)
-        return Margin(unknown, unpriced, VOID_MARGIN if is_void else unknown, Figure(""))
-    cost = Figure(money(served.cost_picousd), title=money_exact(served.cost_picousd))
-    if is_void:
-        return Margin(cost, "", VOID_MARGIN, Figure(""))
+    more = f"; {count(served.unpriced)} without a price left out" if served.unpriced else ""
+    is_unknown = 0 < served.requests == served.unpriced
+    cost = Figure(money(served.cost_picousd), title=f"{money_exact(served.cost_picousd)}{more}")
+    if is_unknown:
+        cost = Figure("no price", title=NO_PRICE, is_words=True)
+    if is_void or is_unknown:
+        return Margin(cost, unpriced, VOID_MARGIN if is_void else Figure(UNKNOWN, title=NO_PRICE), Figure(""))
     left = charged_usd - Decimal(served.cost_picousd).scaleb(-12)
     tone = "bad" if left < 0 else ""
-    words = f"{usd(charged_usd)} charged, {money_exact(served.cost_picousd)} cost"
+    words = f"{usd(charged_usd)} charged, {money_exact(served.cost_picousd)} cost{more}"
     share = Figure(
         percent(left / charged_usd) if charged_usd > 0 else "no revenue", tone=tone, is_words=not charged_usd
     )
-    return Margin(cost, "", Figure(usd_short(left), title=words, tone=tone), share)
+    return Margin(cost, unpriced, Figure(usd_short(left), title=words, tone=tone), share)
 
 
 def behind_href(name: str, external_id: str, start: datetime, until: datetime, zone: ZoneInfo, **words: str) -> str:

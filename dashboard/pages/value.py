@@ -64,6 +64,8 @@ class ValueCosts:
     cards: Sequence[StatCard]
     charts: Sequence[Chart]
     panels: Sequence[Panel]
+    metered: Panel | None
+    """What a user's metered usage is worth, by meter; None where there is none."""
     latest: Sequence[RequestRow]
     requests_href: str
     failed: str
@@ -130,7 +132,8 @@ def lay_out(
         clear_href=filters.href(path, **(dict.fromkeys(filters.conditions) | {word: value})),
         cards=cards,
         charts=(spend, earned) if earned else (spend,),
-        panels=(panel, models, metered) if metered else (panel, models),
+        panels=(panel, models),
+        metered=metered,
         latest=request_rows(around.latest, filters),
         requests_href=requests_href(filters),
         failed=count(figures.totals.errors) if figures.totals.errors else "",

@@ -141,8 +141,8 @@ def test_a_users_page_names_the_parts(organization: Organization, billing: Billi
     page = user.build(visit(organization), filters, "r1")
     assert page is not None
     assert page.cards[1].value == "$44.50"
-    panel = next(one for one in page.panels if one.key == "metered")
-    assert [(one.name, one.value, one.share) for one in panel.rows] == [("Documents", "$25.00", "15 pages")]
+    assert page.metered is not None
+    assert [(one.name, one.value, one.share) for one in page.metered.rows] == [("Documents", "$25.00", "15 pages")]
 
 
 def test_the_period_before_is_compared_with_its_usage(organization: Organization, billing: Billing) -> None:

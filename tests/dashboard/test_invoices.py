@@ -90,13 +90,16 @@ def test_a_margin_that_is_not_known_or_negative_says_so(billing: Billing, viewer
     billing.used(meter)
     billing.used(meter, customer=billing.customer("dear"))
     calls = [Call(at=MARCH, user="cust_1", cost=None), Call(at=MARCH, user="dear", cost=3 * USD)]
+    calls += [Call(at=MARCH, user="dear", cost=None)]
     store_events(billing.organization, calls)
     finalized(billing)
     finalized(billing, "dear")
     dear, unknown = page(viewer).rows
     assert (dear.margin.amount.text, dear.margin.amount.tone, dear.margin.share.text) == ("−$2.00", "bad", "−200%")
-    assert (unknown.margin.cost.text, unknown.margin.amount.text, unknown.margin.unpriced) == ("—", "—", "1 unpriced")
-    assert "1 request has no price" in unknown.margin.amount.title
+    assert (dear.margin.cost.text, dear.margin.unpriced) == ("$3.00", "1 unpriced")
+    assert "1 without a price left out" in dear.margin.amount.title
+    margin = unknown.margin
+    assert (margin.cost.text, margin.amount.text, margin.unpriced) == ("no price", "—", "1 unpriced")
 
 
 def test_the_summary_adds_up_all_that_is_found(billing: Billing, viewer: Client) -> None:

@@ -32,6 +32,7 @@ PAGES = {
     "/costs/?by=model&feature=f1": 9,
     "/costs/user/?user=u-1": 27,
     "/costs/feature/?feature=f1": 23,
+    "/customers/": 17,
     "/sessions/": 8,
     "/sessions/?by=conversation": 8,
     "/sessions/session/?session=s-1": 8,
