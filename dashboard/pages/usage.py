@@ -89,7 +89,9 @@ class Usage:
     """What the figures mean, where that needs saying."""
     one: OneMeter | None
     records: Sequence[RecordRow]
+    page_size: int
     seen: int
+    """How many records the person has seen; the next poll asks for as many."""
     more_href: str
     empty_href: str
     empty_action: str
@@ -142,6 +144,7 @@ def build(visit: Visit, search: UsageSearch, revision: str) -> Usage | None:
         note=_note(listed, found.uses[0]),
         one=found.one,
         records=record_rows(shown, meters, own),
+        page_size=PAGE_SIZE,
         seen=seen,
         more_href=_more_href(search, found.records, seen),
         empty_href=usage_href(own, **({"user": None, "meter": None} if is_narrowed else {"period": "90d"})),
