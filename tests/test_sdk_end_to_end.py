@@ -506,7 +506,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     try:
         owner = ("--owner", "owner@acme.example", "--password", PASSWORD)
         server.command("create_organization", "Acme", "--slug", "acme", *owner)
-        key = server.command("create_api_key", "acme", "--name", "sdk")
+        scopes = ("--scope", "events:write", "--scope", "usage:write")
+        key = server.command("create_api_key", "acme", "--name", "sdk", *scopes)
         with (
             FluxGate(key, server.url, timeout=60) as fluxgate,
             Loopback() as loopback,
@@ -585,3 +586,26 @@ def test_the_answer_knows_its_cost(made: Made, world: World) -> None:
         assert (tracking.tracking_id, tracking.cost, tracking.status) == (row.id, row.cost, "SUCCESS")
     else:
         assert tracking is None
+
+
+MAKE_METER = """
+from datetime import date
+from events.models import Organization
+from metering.models import Meter, MeterRate
+meter = Meter.objects.create(organization=Organization.objects.get(), name="Documents", unit="documents")
+MeterRate.objects.create(meter=meter, effective_from=date(2020, 1, 1), unit_price_usd="0.4")
+print(meter.token)
+"""
+
+
+def test_metered_usage_of_the_same_user_is_stored_once_and_meets_its_cost(world: World) -> None:
+    token = world.reader.server.command("shell", "-v0", "-c", MAKE_METER)
+    answers = [world.fluxgate.track_usage(token, "user-1", Decimal("2.500000001"), "once") for _ in range(2)]
+    assert world.fluxgate.flush(60)
+    assert {answer.status for answer in answers} == {"SUCCESS"}
+    assert len({answer.tracking_id for answer in answers}) == 1
+    (customer,) = (row for row in Markup(world.reader.page("/customers/")).rows if row[0].startswith("A User"))
+    assert customer[1:3] == ["1", "$1.00"]
+    assert int(customer[5]) == len(CALLS)
+    used = Markup(world.reader.page("/usage/")).rows
+    assert any("2.500000001 documents" in row for row in used)
