@@ -17,7 +17,7 @@ from events.models import TrackedUser
 from metering import drafting, invoice_events
 from metering.invoice_document import Detail, DocumentLine, InvoiceDocument, Noted
 from metering.models import CreditNote, Invoice, InvoiceLine, InvoiceStatus
-from metering.months import period_of, settings_of
+from metering.months import locked_settings, period_of, settings_of
 from metering.record_store import CLOSED_AFTER, FENCE_LOCK
 
 NUMBER_DIGITS = 6
@@ -87,7 +87,7 @@ def finalize(invoice_id: int, organization_id: int, now: datetime) -> Invoice:
     draft; NoSuchInvoice.
     """
     with transaction.atomic():
-        settings = settings_of(organization_id, lock=True)
+        settings = locked_settings(organization_id)
         invoice = _locked(invoice_id, organization_id)
         if invoice.status != InvoiceStatus.DRAFT:
             raise Refused("status", f"is {invoice.status}; only a draft can be finalized")
@@ -143,7 +143,7 @@ def credit(invoice_id: int, organization_id: int, amount_usd: Decimal, reason: s
     without a reason; NoSuchInvoice.
     """
     with transaction.atomic():
-        settings = settings_of(organization_id, lock=True)
+        settings = locked_settings(organization_id)
         invoice = _locked(invoice_id, organization_id)
         if invoice.status != InvoiceStatus.FINALIZED:
             raise Refused("status", f"is {invoice.status}; only a finalized invoice can be credited")

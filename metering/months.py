@@ -9,11 +9,16 @@ from metering.periods import Period, period_at
 from metering.rate_book import Month
 
 
-def settings_of(organization_id: int, *, lock: bool = False) -> BillingSettings:
-    """The organization's billing settings, made with their defaults where there are none; locked for an update."""
+def settings_of(organization_id: int) -> BillingSettings:
+    """The organization's billing settings; where it has none yet, the defaults, unsaved."""
+    found = BillingSettings.objects.filter(organization_id=organization_id).first()
+    return found or BillingSettings(organization_id=organization_id)
+
+
+def locked_settings(organization_id: int) -> BillingSettings:
+    """The same for whoever takes a number: made where there are none, and locked until the transaction's end."""
     BillingSettings.objects.get_or_create(organization_id=organization_id)
-    rows = BillingSettings.objects.select_for_update() if lock else BillingSettings.objects
-    return rows.get(organization_id=organization_id)
+    return BillingSettings.objects.select_for_update().get(organization_id=organization_id)
 
 
 def period_of(organization: Organization, moment: datetime) -> Period:

@@ -73,7 +73,7 @@ GROUP BY s.n, r.tracked_user_id, r.meter_id, m.aggregation ORDER BY 1, 2, 3"""  
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What a meter comes to in the bucket with this number; of one customer, or of all together."""
+    """What a meter comes to in the bucket with this number: the sum of what each customer comes to, or that of one."""
 
     number: int
     meter_id: int
@@ -90,23 +90,25 @@ def by_bucket(
     meter_id: int | None = None,
     customer_id: int | None = None,
 ) -> list[Bucket]:
-    """Each meter's quantity between neighbouring edges, as if the customers were one.
+    """Each meter's quantity between neighbouring edges, summed over the customers: one's seats are not another's.
 
     Index usage_record_by_time, or usage_record_of_customer for one customer.
     """
     if len(edges) < 2:
         return []
-    statement = f"""SELECT width_bucket(r.occurred_at, %s::timestamptz[]) - 1, r.meter_id, {QUANTITY}, count(*),
-    count(DISTINCT r.tracked_user_id)
-FROM usage_record r JOIN meter m ON m.id = r.meter_id
-WHERE r.organization_id = %s AND r.environment = %s AND r.occurred_at >= %s AND r.occurred_at < %s
+    statement = f"""SELECT bucket - 1, meter_id, sum(quantity), sum(records), count(*) FROM (
+    SELECT width_bucket(r.occurred_at, %s::timestamptz[]) AS bucket, r.meter_id, {QUANTITY} AS quantity,
+        count(*) AS records
+    FROM usage_record r JOIN meter m ON m.id = r.meter_id
+    WHERE r.organization_id = %s AND r.environment = %s AND r.occurred_at >= %s AND r.occurred_at < %s
     AND (%s::bigint IS NULL OR r.meter_id = %s) AND (%s::bigint IS NULL OR r.tracked_user_id = %s)
-GROUP BY 1, r.meter_id, m.aggregation ORDER BY 1, 2"""  # noqa: S608
+    GROUP BY 1, r.meter_id, r.tracked_user_id, m.aggregation
+) c GROUP BY bucket, meter_id ORDER BY 1, 2"""  # noqa: S608
     bounds = (list(edges), organization_id, environment, edges[0], edges[-1])
     params = (*bounds, meter_id, meter_id, customer_id, customer_id)
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
-        return [Bucket(int(row[0]), row[1], Decimal(row[2]), row[3], row[4]) for row in cursor.fetchall()]
+        return [Bucket(int(row[0]), row[1], Decimal(row[2]), int(row[3]), row[4]) for row in cursor.fetchall()]
 
 
 @dataclass(frozen=True, slots=True)

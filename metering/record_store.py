@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -24,6 +24,7 @@ from metering.schema import IncomingUsage
 
 FENCE_LOCK = 7_310_002
 """Advisory lock: shared by whoever stores usage, taken alone by whoever closes a period."""
+TAKE_FENCE = f"SELECT pg_advisory_xact_lock_shared({FENCE_LOCK})"
 CLOSED_AFTER = timedelta(minutes=1)
 """A period is not closed before this much time has passed since its end, so usage of now needs no look at invoices."""
 
@@ -111,19 +112,29 @@ class RecordStore:
     async def write(self, connection: AsyncConnection[Any], rows: Sequence[RecordRow]) -> bool:
         """Store the rows whose key is new; the others get the first one's answer."""
         async with committing(connection):
-            await connection.execute(_BEGIN)
-            learned = await self._find_customers(connection, rows)
-            await _mark_late(connection, rows)
-            new = await _insert(connection, rows)
-            repeated = [row for row in rows if row.id not in new]
-            answers = await _first_answers(connection, repeated)
-        self._customers.remember(learned)
-        for row in rows:
-            if row.id in new:
-                row.accept_own()
-        for row, answer in zip(repeated, answers, strict=True):
-            row.accept(answer)
+            await connection.execute(f"BEGIN; {TAKE_FENCE}")
+            found = await self._stored(connection, rows)
+        self._accept(rows, found)
         return True
+
+    async def write_within(self, connection: AsyncConnection[Any], rows: Sequence[RecordRow]) -> None:
+        """The same in a transaction of the caller's, who has begun it with TAKE_FENCE and commits it."""
+        self._accept(rows, await self._stored(connection, rows))
+
+    async def _stored(self, connection: AsyncConnection[Any], rows: Sequence[RecordRow]) -> "_Stored":
+        learned = await self._find_customers(connection, rows)
+        await _mark_late(connection, rows)
+        new = await _insert(connection, rows)
+        repeated = [row for row in rows if row.id not in new]
+        return _Stored(learned, new, repeated, await _first_answers(connection, repeated))
+
+    def _accept(self, rows: Sequence[RecordRow], found: "_Stored") -> None:
+        self._customers.remember(found.learned)
+        for row in rows:
+            if row.id in found.new:
+                row.accept_own()
+        for row, answer in zip(found.repeated, found.answers, strict=True):
+            row.accept(answer)
 
     async def refresh(self, rows: Sequence[RecordRow]) -> None:
         """Nothing to make anew: a record does not depend on prices."""
@@ -139,7 +150,13 @@ class RecordStore:
         return learned
 
 
-_BEGIN = f"BEGIN; SELECT pg_advisory_xact_lock_shared({FENCE_LOCK})"
+class _Stored(NamedTuple):
+    """What became of rows: customers that were not known, ids that are new, and the answers of the others."""
+
+    learned: dict[UserKey, int]
+    new: set[UUID]
+    repeated: list[RecordRow]
+    answers: list[Any]
 
 
 def give_ids(rows: Sequence[RecordRow], random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> None:

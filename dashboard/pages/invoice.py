@@ -22,7 +22,6 @@ from dashboard.visit import Visit
 from metering import invoicing
 from metering.invoice_document import InvoiceDocument
 from metering.models import Invoice, InvoiceStatus, LineKind
-from metering.months import settings_of
 from metering.record_store import CLOSED_AFTER
 
 MOST_DELIVERIES = 20
@@ -108,7 +107,6 @@ class InvoiceAction:
 
 def build(visit: Visit, invoice: Invoice) -> InvoicePage:
     """Read everything in one snapshot."""
-    settings_of(visit.organization_id)  # made where there are none, which the snapshot, being read-only, cannot do
     with snapshot():
         document = invoicing.document(invoice, visit.now)
         served = Served(invoice.pk, invoice.tracked_user_id, invoice.period_start, invoice.period_end)

@@ -9,7 +9,7 @@ from dashboard.filters import AMOUNTS, DIMENSIONS, Filters
 from dashboard.formats import Delta, count, delta, quantity
 from dashboard.pages.cost_rows import Figure
 from dashboard.pages.filter_form import Field, FilterForm, filter_form
-from dashboard.pages.links import period_options
+from dashboard.pages.links import period_options, views_href
 from dashboard.pages.meter_words import aggregation, rates_in_force, with_unit
 from dashboard.pages.parts import Chart, Chip, Frame, Option
 from dashboard.pages.usage_chart import edges, quantity_over_time, steps
@@ -70,6 +70,7 @@ class Usage:
     live_href: str
     periods: Sequence[Option]
     form: FilterForm
+    views_href: str
     chips: Sequence[Chip]
     clear_href: str
     all_href: str
@@ -129,6 +130,7 @@ def build(visit: Visit, search: UsageSearch, revision: str) -> Usage | None:
         live_href=usage_href(own, rev=revision),
         periods=period_options(own),
         form=_form(own, meters, search.meter),
+        views_href=views_href("usage", own),
         chips=_chips(own, meters, search.meter),
         clear_href=usage_href(own, user=None, meter=None),
         all_href=usage_href(own, meter=None) if search.meter else "",

@@ -3,8 +3,7 @@
 The store speaks to an asynchronous connection; one that answers at once lets it be used from a thread that waits.
 """
 
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -18,7 +17,7 @@ from events.wire import FieldError
 from metering import schema, track
 from metering.api.errors import invalid, not_found
 from metering.models import Meter
-from metering.record_store import RecordRow, RecordStore, give_ids
+from metering.record_store import TAKE_FENCE, RecordRow, RecordStore, give_ids
 from metering.schema import IncomingUsage
 from metering.track import MeterRecord
 
@@ -34,7 +33,10 @@ def record(organization_id: int, person_id: int, usage: IncomingUsage, now: date
         raise not_found("customer")
     row.person_id = person_id
     give_ids([row])
-    _finish(RecordStore(KnownUsers()).write(cast(AsyncConnection[Any], _InThisThread()), [row]))
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(TAKE_FENCE)
+        _finish(RecordStore(KnownUsers()).write_within(cast(AsyncConnection[Any], _InThisThread()), [row]))
     return row
 
 
@@ -78,11 +80,6 @@ class _InThisThread:
         with connection.cursor() as cursor:
             cursor.execute(statement, values)
             return _Rows(cursor.fetchall() if cursor.description else ())
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
-        with transaction.atomic():
-            yield
 
 
 def _finish(work: Coroutine[Any, Any, object]) -> None:

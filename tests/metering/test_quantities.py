@@ -77,12 +77,12 @@ def test_test_usage_and_other_organizations_do_not_count(billing: Billing) -> No
     assert quantities.by_customer(billing.organization.pk, [MARCH]) == []
 
 
-def test_buckets_take_all_customers_as_one(billing: Billing) -> None:
+def test_buckets_sum_what_each_customer_comes_to(billing: Billing) -> None:
     seats = billing.meter("Seats", "UNIQUE_COUNT")
     for customer, value, when in (("one", "a", "01"), ("two", "a", "01"), ("two", "b", "01"), ("one", "b", "03")):
         billing.used(seats, when=f"2026-03-{when}", customer=billing.customer(customer), unique_value=value)
     edges = [at(f"2026-03-0{day}") for day in (1, 2, 3, 4)]
     found = quantities.by_bucket(billing.organization.pk, edges)
-    assert [(b.number, int(b.quantity), b.records, b.customers) for b in found] == [(0, 2, 3, 2), (2, 1, 1, 1)]
+    assert [(b.number, int(b.quantity), b.records, b.customers) for b in found] == [(0, 3, 3, 2), (2, 1, 1, 1)]
     only = quantities.by_bucket(billing.organization.pk, edges, customer_id=billing.customer("one").pk)
     assert [(b.number, int(b.quantity)) for b in only] == [(0, 1), (2, 1)]
