@@ -22,6 +22,7 @@ from pricing.entries import Entered, NewName, NewRates
 from pricing.importers.rows import RateRow
 from pricing.models import PricedModel, PricingRevision
 from tests.events_table import Call, store_events
+from tests.fences import wait_until_blocked
 from tests.native_client import NativeClient
 from tests.wire_client import event
 
@@ -273,7 +274,7 @@ def test_a_commit_under_way_is_waited_for_and_priced_anew(
         await copy(*arguments)
         if publisher.ident is None:
             publisher.start()
-            await asyncio.to_thread(_wait_until_blocked)
+            await asyncio.to_thread(wait_until_blocked)
 
     monkeypatch.setattr(writer, "_copy", copy_slowly)
     ingest.post("/api/events", event())
@@ -282,15 +283,3 @@ def test_a_commit_under_way_is_waited_for_and_priced_anew(
     repricing.run_pending()
     assert [int(row[0]) for row in stored("cost_picousd")] == [13_000_000_000] * 2
     assert rollups.audit() == []
-
-
-def _wait_until_blocked() -> None:
-    """Until the publisher waits for the fence."""
-    try:
-        with connection.cursor() as cursor:
-            while True:
-                cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-                if cursor.fetchone()[0]:
-                    return
-    finally:
-        connection.close()

@@ -20,6 +20,7 @@ from events.models import Event, Organization, RepriceJob, TimeZoneChange, User
 from pricing import catalog as price_catalog
 from tests.events_table import Call, store_events
 from tests.factories import UserFactory
+from tests.fences import wait_until_blocked
 from tests.native_client import NativeClient
 from tests.wire_client import event
 
@@ -120,7 +121,7 @@ def test_a_commit_under_way_is_waited_for(ingest: NativeClient, owner: User, mon
         await copy(*arguments)
         if not movers:
             movers.append(in_a_thread(move))
-            await asyncio.to_thread(_wait_until_blocked)
+            await asyncio.to_thread(wait_until_blocked)
 
     monkeypatch.setattr(writer, "_copy", copy_slowly)
     ingest.post("/api/events", event())
@@ -128,18 +129,6 @@ def test_a_commit_under_way_is_waited_for(ingest: NativeClient, owner: User, mon
     time_zones.run_pending()
     assert sum(events_by_hour(ingest.organization).values()) == 2
     assert_counted_in(ingest.organization, "America/St_Johns")
-
-
-def _wait_until_blocked() -> None:
-    """Until the change waits for the fence."""
-    try:
-        with connection.cursor() as cursor:
-            while True:
-                cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-                if cursor.fetchone()[0]:
-                    return
-    finally:
-        connection.close()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from events.models import Environment, Organization, RejectedCall, TrackedUser
 from metering import invoicing, record_store
 from metering.models import Aggregation, Invoice, InvoiceStatus, Meter, UsageRecord
 from metering.track import TRACK_PATH
+from tests.fences import wait_until_blocked
 from tests.metering.billing import Billing
 from tests.metering.conftest import Usage, body, customer, stored
 from tests.native_client import make_key
@@ -263,15 +264,3 @@ def test_a_commit_under_way_is_waited_for_and_is_on_the_invoice(
     monkeypatch.setattr(record_store, "_insert", insert)
     usage.track(meter, quantity=5, timestamp=last_month.isoformat())
     assert stored("late_for_id")[-1] == (draft.pk,)
-
-
-def wait_until_blocked() -> None:
-    """Until somebody waits for the fence."""
-    try:
-        with connection.cursor() as cursor:
-            while True:
-                cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-                if cursor.fetchone()[0]:
-                    return
-    finally:
-        connection.close()
