@@ -95,7 +95,7 @@ def quantity_by_bucket(
         "name": _text(name),
         "meta": {"c": SPEND_COLOR},
         **axis,
-        "y": [_six_digits(value) for value in quantities],
+        "y": [_float(f"{value:.6g}") for value in quantities],
         "hovertemplate": "%{y:,~r}",
     }
     return {"data": [bars], "layout": _time_layout(hourly, axis) | {"yaxis": dict(_PLAIN_AXIS)}}
@@ -129,20 +129,17 @@ def _hours(buckets: Sequence[str]) -> list[str]:
 
 
 def _y(values_picousd: Sequence[int]) -> dict[str, Any]:
-    largest = max(map(abs, values_picousd), default=0)
-    shown = "%{y:$,.2f}" if largest >= USD else "%{y:$,.3~r}"
-    return {"y": [_drawn(value) for value in values_picousd], "hovertemplate": shown}
+    """As many digits as the hover shows: more cannot be seen, and would be most of what the page weighs."""
+    usd = [Decimal(value).scaleb(-12) for value in values_picousd]
+    if max(map(abs, values_picousd), default=0) >= USD:
+        return {"y": [_float(f"{value:.2f}") for value in usd], "hovertemplate": "%{y:$,.2f}"}
+    return {"y": [_float(f"{value:.3g}") for value in usd], "hovertemplate": "%{y:$,.3~r}"}
 
 
-def _drawn(picousd: int) -> float:
-    """USD with six significant digits."""
-    return _six_digits(Decimal(picousd).scaleb(-12))
-
-
-def _six_digits(value: Decimal) -> float:
+def _float(text: str) -> float:
     """A float, because it is only ever drawn."""
-    rounded = float(f"{value:.6g}")
-    return int(rounded) if rounded.is_integer() else rounded
+    value = float(text)
+    return int(value) if value.is_integer() else value
 
 
 def _text(name: str) -> str:

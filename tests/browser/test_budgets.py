@@ -16,7 +16,7 @@ KB = 1024
 PAGES = {
     "/": 10,
     "/?period=90d": 16,
-    "/requests/": 8,
+    "/requests/": 9,
     "/requests/{event}/": 3,
     "/costs/": 10,
     "/costs/?by=user": 16,

@@ -39,7 +39,7 @@ def test_stacked_bars_with_the_previous_period_as_a_dotted_line() -> None:
         ("bar", "Other (2)", {"c": None}),
         ("scatter", "Previous period", {"c": -1}),
     ]
-    assert [trace["y"] for trace in figure["data"]] == [[1, 2, 0], [0.123457, 0, 1e-12], [1, 1, 1]]
+    assert [trace["y"] for trace in figure["data"]] == [[1, 2, 0], [0.123, 0, 1e-12], [1, 1, 1]]
     assert {(trace["x0"], trace["dx"]) for trace in figure["data"]} == {("2026-11-18", DAY_MS)}
     assert figure["data"][2]["line"]["dash"] == "dot"
 
