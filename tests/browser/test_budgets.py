@@ -3,12 +3,14 @@
 The budgets are those of a dashboard that is kept open all day; one KB is 1,024 bytes.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
-from playwright.sync_api import CDPSession, Page
+from playwright.sync_api import Browser, CDPSession, Page
 
-from tests.browser.conftest import Sign
+from tests.browser.conftest import Demo, Sign, Watched
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -79,8 +81,24 @@ class Wire:
 
 
 @pytest.fixture
-def page(signed_in: Sign) -> Page:
+def fresh(signed_in: Sign) -> Page:
+    """A page whose browser has fetched nothing before."""
     return signed_in()
+
+
+@pytest.fixture(scope="module")
+def shared(browser: Browser, demo: Demo, owner_state: Any) -> Iterator[tuple[Watched, Page]]:
+    watched = Watched(browser, demo.server)
+    yield watched, watched.page(state=owner_state)
+    watched.close()
+
+
+@pytest.fixture
+def page(shared: tuple[Watched, Page]) -> Iterator[Page]:
+    """One page for all tests that a cache makes no difference to: another browser takes seconds to begin with."""
+    watched, page = shared
+    yield page
+    watched.check()
 
 
 def size_of(page: Page, path: str, **headers: str) -> int:
@@ -107,7 +125,8 @@ def test_fragments(page: Page, path: str, target: str) -> None:
     assert size_of(page, path, **headers) <= FRAGMENTS[path, target] * KB
 
 
-def test_the_first_load_without_the_chart_library(page: Page) -> None:
+def test_the_first_load_without_the_chart_library(fresh: Page) -> None:
+    page = fresh
     wire = Wire(page.context.new_cdp_session(page))
     wire.start()
     page.goto("/")
@@ -133,7 +152,8 @@ def test_elements(page: Page, path: str) -> None:
     assert page.evaluate("document.querySelectorAll('*').length") <= ELEMENTS[path]
 
 
-def test_an_idle_poll(page: Page) -> None:
+def test_an_idle_poll(fresh: Page) -> None:
+    page = fresh
     wire = Wire(page.context.new_cdp_session(page))
     page.goto("/")
     wire.start()

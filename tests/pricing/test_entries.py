@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,14 +56,8 @@ def price_list() -> PriceList:
 
 
 @pytest.fixture(autouse=True)
-def small_catalog(db: None) -> None:
+def small_catalog(no_prices: None) -> None:
     """Two models of one provider and another one that resells them: a catalog that loads in no time."""
-    begin_small_catalog()
-
-
-def begin_small_catalog() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE pricing_revision, pricing_provider CASCADE")
     import_price_list(price_list(), now=START - 1000 * DAY)
 
 

@@ -81,7 +81,7 @@ def imported(first: PriceList, second: PriceList) -> tuple[Reach, tuple[str, ...
     return reach, repriced(before, load(), reach)
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("no_prices")
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [
@@ -100,7 +100,7 @@ def test_a_tier_rule_reaches_every_model_it_applies_to(
     assert found == expected
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("no_prices")
 def test_a_tier_rule_of_a_reseller_reaches_what_it_resells() -> None:
     shop = ProviderRow("shop", "Shop", resells=("acme",))
     first = with_fields(FIRST, providers=(*FIRST.providers, shop))
@@ -110,7 +110,7 @@ def test_a_tier_rule_of_a_reseller_reaches_what_it_resells() -> None:
     assert reach.models == {("acme", "m"), ("acme", "n")}
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("no_prices")
 def test_a_name_that_takes_calls_from_a_prefix_changes_their_price() -> None:
     prefix = AliasRow("acme", "prefix", "m-", 0, ("acme", "m"), SOURCE)
     first = with_fields(price_list("1", [card("m", "1"), card("n", "2")]), aliases=(*FIRST.aliases, prefix))
@@ -120,7 +120,7 @@ def test_a_name_that_takes_calls_from_a_prefix_changes_their_price() -> None:
     assert found == ("acme/m",)
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("no_prices")
 def test_what_is_taken_away_and_what_moves() -> None:
     cards: list[CardRow] = [card("m", "1"), card("n", "1")]
     first = price_list("1", cards, {"m": "m", "n": "n", "latest": "m", "gone": "m"})
@@ -132,7 +132,7 @@ def test_what_is_taken_away_and_what_moves() -> None:
     assert (reach.moved, reach.withdrawn, found) == (("acme/latest",), ("acme-inc", "acme/gone"), ())
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("no_prices")
 def test_an_expression_that_is_only_tried_in_another_order_takes_nothing_away() -> None:
     name = AliasRow("acme", "regex", "^m-.*$", 3, ("acme", "m"), SOURCE)
     first = with_fields(FIRST, aliases=(*FIRST.aliases, name))
@@ -141,7 +141,7 @@ def test_an_expression_that_is_only_tried_in_another_order_takes_nothing_away() 
     assert (reach.withdrawn, reach.moved, found) == ((), (), ())
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("no_prices")
 def test_regions_are_compared_too() -> None:
     def in_region(usd: str) -> PriceList:
         rows = (card("m", "1"), card("n", "1"), replace(card("m", usd), region="us"))
@@ -151,7 +151,7 @@ def test_regions_are_compared_too() -> None:
     assert found == ("acme/m",)
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("no_prices")
 def test_the_same_rates_under_another_date_or_page_are_no_change() -> None:
     again = price_list(
         "2", [card("m", "1", None, LATER), card("m", "1", LATER), replace(card("n", "1"), source_url="x")]
