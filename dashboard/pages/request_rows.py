@@ -35,6 +35,8 @@ class RequestRow:
     day: str
     clock: str
     moment: str
+    year: str
+    """The year and the zone, which the day leaves out."""
     model: str
     feature: str
     user: str
@@ -64,6 +66,7 @@ def _row(row: EventRow, zone: ZoneInfo) -> RequestRow:
         day=formats.short_day(row.occurred_at.astimezone(zone)),
         clock=formats.clock(row.occurred_at, zone),
         moment=formats.moment(row.occurred_at, zone),
+        year=f"{row.occurred_at.astimezone(zone):%Y, %Z}",
         model=model_name(row.provider, row.model),
         feature=named(row.feature),
         user=row.user_name or named(row.user),

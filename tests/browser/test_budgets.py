@@ -18,7 +18,7 @@ KB = 1024
 PAGES = {
     "/": 10,
     "/?period=90d": 16,
-    "/requests/": 9,
+    "/requests/": 8,
     "/requests/{event}/": 3,
     "/costs/": 10,
     "/costs/?by=user": 16,
@@ -149,7 +149,9 @@ def test_our_own_style_and_script(page: Page) -> None:
 @pytest.mark.parametrize("path", ELEMENTS)
 def test_elements(page: Page, path: str) -> None:
     page.goto(path)
-    assert page.evaluate("document.querySelectorAll('*').length") <= ELEMENTS[path]
+    # Without what the chart library draws, which may be there by now.
+    outside = "[...document.querySelectorAll('*')].filter(one => !one.parentElement?.closest('.chart[data-fig]')).length"
+    assert page.evaluate(outside) <= ELEMENTS[path]
 
 
 def test_an_idle_poll(fresh: Page) -> None:
