@@ -71,7 +71,7 @@ def test_filters_narrow_list_summary_and_form(member: Client, organization: Orga
     markup = page(member, "?feature=a&status=error&tier=standard")
     assert len(rows(markup)) == 1
     assert "1 request · $1.00" in text_of(markup)
-    assert '<option selected>a</option>' in markup
+    assert "<option selected>a</option>" in markup
     assert '<option value="error" selected>' in markup
     assert '<option value="standard" selected>' in markup
     assert "3 requests · $2.00 · 3.6K in / 1.1K out · 1 without a price" in text_of(page(member))

@@ -32,7 +32,7 @@ def made(claims: Claims = CLAIMS, **changes: Any) -> str:
         "sid": claims.session_id.hex,
         "iat": NOW,
         "nbf": NOW,
-        "exp": NOW + timedelta(minutes=15),
+        "exp": NOW + timedelta(days=1),  # a whole run may lie between this and its test
         "jti": "1",
     }
     payload |= changes
@@ -54,7 +54,7 @@ def signed_with(algorithm: str) -> str:
 
 
 ALL = {"sub": "7", "sid": UUID(int=7).hex, "iss": "fluxgate", "aud": "fluxgate-api", "jti": "1"} | {
-    name: int((NOW + timedelta(minutes=15 if name == "exp" else 0)).timestamp()) for name in ("iat", "nbf", "exp")
+    name: int((NOW + timedelta(days=1 if name == "exp" else 0)).timestamp()) for name in ("iat", "nbf", "exp")
 }
 BAD: dict[str, Callable[[], str]] = {
     "nothing": lambda: "",
@@ -73,8 +73,8 @@ BAD: dict[str, Callable[[], str]] = {
     "kid": lambda: with_header({"alg": "HS256", "kid": 5}),
     "crit": lambda: with_header({"alg": "HS256", "crit": ["x"]}),
     "expired": lambda: made(exp=NOW - timedelta(seconds=1)),
-    "not yet": lambda: made(nbf=NOW + timedelta(minutes=5)),
-    "of the future": lambda: made(iat=NOW + timedelta(minutes=5)),
+    "not yet": lambda: made(nbf=NOW + timedelta(days=1)),
+    "of the future": lambda: made(iat=NOW + timedelta(days=1), exp=NOW + timedelta(days=2)),
     "another audience": lambda: made(aud="fluxgate"),
     "several audiences": lambda: made(aud=["fluxgate-api", "other"]),
     "another issuer": lambda: made(iss="fluxgate-api"),
@@ -96,7 +96,7 @@ BAD: dict[str, Callable[[], str]] = {
 
 
 def test_a_token_says_who_and_which_sign_in() -> None:
-    assert tokens.read_access_token(tokens.access_token(CLAIMS, NOW, NOW + timedelta(days=1))) == CLAIMS
+    assert tokens.read_access_token(tokens.access_token(CLAIMS, datetime.now(UTC), NOW + timedelta(days=1))) == CLAIMS
     assert tokens.read_access_token(made()) == CLAIMS
 
 
