@@ -13,7 +13,7 @@ run: ## Install what is needed, then start everything on http://localhost:8000
 test: ## Install what is needed, then run all tests
 	@scripts/bootstrap requirements-dev.lock
 	@scripts/browser
-	@$(PYTHON) -m pytest -n 3 --dist loadgroup
+	@$(PYTHON) -m pytest -n 2 --dist loadgroup
 
 check: ## Lint, types, import rules, migrations, deployment settings
 	@scripts/bootstrap requirements-dev.lock
