@@ -1,23 +1,22 @@
 """API keys in the admin: made and rotated with the key shown once, revoked, never deleted and never shown again.
 
-The text of a key is rendered in the answer to the POST itself, which no cache may keep, and goes nowhere else: not
-into messages, the session, a URL or the admin's log.
+The text of a key is rendered in the answer to the POST itself (`events/admin_shown_once.py`), and goes nowhere else:
+not into messages, the session, a URL or the admin's log.
 """
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from events import api_keys, form_tokens
-from events.admin_access import Access, ModelForm, Scoped, access_of
+from events.admin_access import Access, ModelForm
+from events.admin_shown_once import ShownOnce
 from events.models import ApiKey, Scope, User
 
 _CHANGE = "admin:events_apikey_change"
@@ -62,7 +61,9 @@ class RotateForm(forms.Form):
     form_token = forms.CharField(widget=forms.HiddenInput)
 
 
-class ApiKeyAdmin(Scoped):
+class ApiKeyAdmin(ShownOnce):
+    templates = "admin/events/apikey"
+    noun = "key"
     change_form_template = "admin/events/apikey/change_form.html"
     list_display = ("name", "status", "key", "scope_list", "environment", "organization", "created_at", "last_used_at")
     list_filter = (("organization", admin.RelatedOnlyFieldListFilter),)
@@ -102,27 +103,6 @@ class ApiKeyAdmin(Scoped):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         return super().get_form(request, obj, change=change, **({} if obj else {"form": ApiKeyAddForm}), **kwargs)
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        only = access_of(request).organizations()[:2]
-        return {
-            **({"organization": only[0].pk} if len(only) == 1 else {}),
-            **super().get_changeform_initial_data(request),
-            form_tokens.FIELD: form_tokens.new_token(request),
-        }
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        view = super().changeform_view
-        # Django's form handler takes _saveasnew for an addition, wherever it is posted to.
-        if request.method != "POST" or (object_id is not None and "_saveasnew" not in request.POST):
-            return view(request, object_id, form_url, extra_context)
-        return self._once(request, lambda: view(request, object_id, form_url, extra_context))
-
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
             obj.save(update_fields=["name"])
@@ -130,7 +110,7 @@ class ApiKeyAdmin(Scoped):
             obj.shown_once = api_keys.issue(key=obj, created_by=_person(request), now=datetime.now(UTC))
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        return self._show_once(request, obj, obj.shown_once)
+        return self._show(request, obj, obj.shown_once)
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -154,7 +134,7 @@ class ApiKeyAdmin(Scoped):
         """GET asks how long the old key shall live on; POST makes its successor and shows it once."""
         key = get_object_or_404(self.get_queryset(request), pk=key_id)
         if request.method == "POST":
-            return self._once(request, lambda: self._rotate(request, key))
+            return self.once(request, lambda: self._rotate(request, key))
         if refusal := api_keys.rotation_refusal(key, datetime.now(UTC)):
             messages.error(request, refusal)
             return redirect(_CHANGE, key.pk)
@@ -164,7 +144,7 @@ class ApiKeyAdmin(Scoped):
         """GET asks for confirmation; POST revokes."""
         key = get_object_or_404(self.get_queryset(request), pk=key_id)
         if request.method != "POST":
-            return self._page(request, "revoke", key=key, title=f"Revoke {key.name}?")
+            return self.page(request, "revoke", key=key, title=f"Revoke {key.name}?")
         if api_keys.revoke(key=key, now=datetime.now(UTC)):
             self.log_change(request, key, "Revoked.")
         messages.success(request, f"The key {api_keys.shown(key)} is revoked: within 5 seconds every call is refused.")
@@ -183,34 +163,17 @@ class ApiKeyAdmin(Scoped):
             return redirect(_CHANGE, key.pk)
         self.log_change(request, key, f"Rotated: {api_keys.shown(new)} replaces it; now {api_keys.status(key, now)}.")
         self.log_addition(request, new, f"Replaces {api_keys.shown(key)}.")
-        return self._show_once(request, new, text, replaced=key, replaced_status=api_keys.status(key, now))
+        return self._show(request, new, text, replaced=key, replaced_status=api_keys.status(key, now))
 
     def _ask_overlap(self, request: HttpRequest, key: ApiKey, form: RotateForm) -> HttpResponse:
-        return self._page(request, "rotate", key=key, form=form, title=f"Rotate {key.name}")
+        return self.page(request, "rotate", key=key, form=form, title=f"Rotate {key.name}")
 
-    def _once(self, request: HttpRequest, act: Callable[[], HttpResponseBase]) -> HttpResponseBase:
-        try:
-            with transaction.atomic():
-                form_tokens.claim(request)
-                return act()
-        except form_tokens.AlreadySent as sent:
-            key = self.get_queryset(request).filter(pk=sent.made_id).first()
-            return self._page(request, "already_sent", key=key, title="This form was sent before")
+    def _show(self, request: HttpRequest, key: ApiKey, text: str, **context: Any) -> HttpResponse:
+        return self.show_once(request, "created", key, key_text=text, title="Store this key now", **context)
 
-    def _show_once(self, request: HttpRequest, key: ApiKey, text: str, **context: Any) -> HttpResponse:
-        form_tokens.settle(request, key.pk)
-        response = self._page(request, "created", key=key, key_text=text, title="Store this key now", **context)
-        response["Cache-Control"] = "no-store"
-        return response
-
-    def _page(self, request: HttpRequest, name: str, **context: Any) -> TemplateResponse:
+    def page(self, request: HttpRequest, name: str, **context: Any) -> TemplateResponse:
         key = context.get("key")
-        shown = {"opts": self.opts, "shown": api_keys.shown(key) if key else ""}
-        return TemplateResponse(
-            request,
-            f"admin/events/apikey/{name}.html",
-            {**self.admin_site.each_context(request), **shown, **context},
-        )
+        return super().page(request, name, **{"shown": api_keys.shown(key) if key else "", **context})
 
 
 def _person(request: HttpRequest) -> User:

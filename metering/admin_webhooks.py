@@ -1,9 +1,8 @@
 """Webhook endpoints in the admin, their secrets shown once, and what became of their messages.
 
-A secret is rendered in the answer to the POST itself, which no cache may keep, as in events/admin_api_keys.py.
+A secret is rendered in the answer to the POST itself (`events/admin_shown_once.py`).
 """
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,15 +10,14 @@ from urllib.parse import urlsplit
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from events import form_tokens
-from events.admin_access import Access, Scoped, access_of
+from events.admin_access import Access
+from events.admin_shown_once import ShownOnce
 from metering import webhooks
 from metering.admin_forms import WholeForm
 from metering.admin_invoices import ReadOnly
@@ -53,7 +51,9 @@ class RotateForm(forms.Form):
     form_token = forms.CharField(widget=forms.HiddenInput)
 
 
-class WebhookEndpointAdmin(Scoped):
+class WebhookEndpointAdmin(ShownOnce):
+    templates = "admin/metering/webhookendpoint"
+    noun = "endpoint"
     change_form_template = "admin/metering/webhookendpoint/change_form.html"
     list_display = ("url", "is_active", "organization", "created_at")
     list_filter = ("is_active", ("organization", admin.RelatedOnlyFieldListFilter))
@@ -69,34 +69,13 @@ class WebhookEndpointAdmin(Scoped):
         form = EndpointForm if obj else EndpointAddForm
         return super().get_form(request, obj, change=change, **{"form": form, **kwargs})
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        only = access_of(request).organizations()[:2]
-        return {
-            **({"organization": only[0].pk} if len(only) == 1 else {}),
-            **super().get_changeform_initial_data(request),
-            form_tokens.FIELD: form_tokens.new_token(request),
-        }
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        view = super().changeform_view
-        # Django's form handler takes _saveasnew for an addition, wherever it is posted to.
-        if request.method != "POST" or (object_id is not None and "_saveasnew" not in request.POST):
-            return view(request, object_id, form_url, extra_context)
-        return self._once(request, lambda: view(request, object_id, form_url, extra_context))
-
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:
             obj.secret = new_secret()
         super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        return self._show_once(request, obj)
+        return self._show(request, obj)
 
     def get_urls(self) -> list[URLPattern]:
         rotate = self.admin_site.admin_view(self.rotate_view)
@@ -115,34 +94,18 @@ class WebhookEndpointAdmin(Scoped):
         """GET asks; POST makes another secret, which counts from then on, and shows it once."""
         endpoint = get_object_or_404(self.get_queryset(request), pk=endpoint_id)
         if request.method == "POST":
-            return self._once(request, lambda: self._rotate(request, endpoint))
+            return self.once(request, lambda: self._rotate(request, endpoint))
         form = RotateForm(initial={form_tokens.FIELD: form_tokens.new_token(request)})
-        return self._page(request, "rotate", endpoint=endpoint, form=form, title="Another secret")
+        return self.page(request, "rotate", endpoint=endpoint, form=form, title="Another secret")
 
     def _rotate(self, request: HttpRequest, endpoint: WebhookEndpoint) -> HttpResponse:
         endpoint.secret = new_secret()
         endpoint.save(update_fields=["secret"])
         self.log_change(request, endpoint, "Rotated the secret.")
-        return self._show_once(request, endpoint)
+        return self._show(request, endpoint)
 
-    def _once(self, request: HttpRequest, act: Callable[[], HttpResponseBase]) -> HttpResponseBase:
-        try:
-            with transaction.atomic():
-                form_tokens.claim(request)
-                return act()
-        except form_tokens.AlreadySent as sent:
-            endpoint = self.get_queryset(request).filter(pk=sent.made_id).first()
-            return self._page(request, "already_sent", endpoint=endpoint, title="This form was sent before")
-
-    def _show_once(self, request: HttpRequest, endpoint: WebhookEndpoint) -> HttpResponse:
-        form_tokens.settle(request, endpoint.pk)
-        response = self._page(request, "secret", endpoint=endpoint, title="Store this secret now")
-        response["Cache-Control"] = "no-store"
-        return response
-
-    def _page(self, request: HttpRequest, name: str, **context: Any) -> TemplateResponse:
-        shared = {**self.admin_site.each_context(request), "opts": self.opts}
-        return TemplateResponse(request, f"admin/metering/webhookendpoint/{name}.html", shared | context)
+    def _show(self, request: HttpRequest, endpoint: WebhookEndpoint) -> HttpResponse:
+        return self.show_once(request, "secret", endpoint, title="Store this secret now")
 
 
 class WebhookDeliveryAdmin(ReadOnly):
