@@ -50,7 +50,8 @@ class Runtime:
         self.deadlines = Deadlines()
         self.keys = KeyRing(self._load_key)
         self.rejections = RejectionLog()
-        self.writer = event_writer(conninfo, KnownUsers(), self.deadlines, self._newest_catalog)
+        self.users = KnownUsers()
+        self.writer = event_writer(conninfo, self.users, self.deadlines, self._newest_catalog)
         self.catalog: Catalog | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._writing: asyncio.Task[None] | None = None

@@ -6,7 +6,7 @@ after its period was closed is charged as the difference to what was invoiced, o
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from metering import quantities, rate_book
 from metering.invoice_document import Detail, DocumentLine
 from metering.models import Credit, Invoice, InvoiceLine, InvoiceStatus, LineKind, Meter, Subscription, UsageRecord
 from metering.months import month_of
+from metering.periods import day_start
 from metering.quantities import Span, Used
 from metering.rate_book import RateBook
 from metering.rating import PRICE_STEP, round_lines
@@ -67,6 +68,7 @@ def know(organization_id: int, invoices: Sequence[Invoice]) -> Known:
 
 
 def _all_billed(invoices: Sequence[Invoice]) -> dict[tuple[int, int, datetime], Decimal]:
+    """What finalized invoices have charged for these periods, adjustments included."""
     lines = InvoiceLine.objects.filter(
         invoice__tracked_user_id__in={invoice.tracked_user_id for invoice in invoices},
         invoice__status=InvoiceStatus.FINALIZED,
@@ -137,8 +139,8 @@ def _fee_lines(invoice: Invoice, zone: ZoneInfo) -> Iterator[DocumentLine]:
     subscriptions = Subscription.objects.filter(tracked_user_id=invoice.tracked_user_id, starts_on__lte=last_day)
     period = invoice.period_end - invoice.period_start
     for one in subscriptions.select_related("plan").order_by("starts_on", "pk"):
-        start = max(invoice.period_start, _midnight(one.starts_on, zone))
-        end = invoice.period_end if one.ends_on is None else min(invoice.period_end, _midnight(one.ends_on, zone))
+        start = max(invoice.period_start, day_start(one.starts_on, zone))
+        end = invoice.period_end if one.ends_on is None else min(invoice.period_end, day_start(one.ends_on, zone))
         if start >= end:
             continue
         share = Fraction((end - start) // _MICROSECOND, period // _MICROSECOND)
@@ -167,12 +169,15 @@ def _adjustments(invoice: Invoice, book: RateBook, meters: dict[int, Meter]) -> 
     concerned: dict[int, set[int]] = {}
     for late_for_id, meter_id in late.values_list("late_for_id", "meter_id").distinct():
         concerned.setdefault(late_for_id or 0, set()).add(meter_id)
-    closed = Invoice.objects.filter(pk__in=concerned, status=InvoiceStatus.FINALIZED).order_by("period_start")
+    closed = list(Invoice.objects.filter(pk__in=concerned, status=InvoiceStatus.FINALIZED).order_by("period_start"))
+    billed = _all_billed(closed)
     for one in closed:
         used = {use.meter_id: use for use in _used(one)}
         for meter_id in sorted(concerned[one.pk], key=lambda pk: meters[pk].name):
             line = _usage_line(used[meter_id], meters[meter_id], _rate_of(one, meter_id, book), one)
-            difference = round_lines([line.exact_usd]).total_usd - _billed(one, meter_id, one.period_start)
+            difference = round_lines([line.exact_usd]).total_usd - billed.get(
+                (one.tracked_user_id, meter_id, one.period_start), ZERO
+            )
             if difference or line.rate_id is None:
                 yield replace(
                     line, kind=LineKind.ADJUSTMENT, text=f"{line.text}, late for {one.number}", exact_usd=difference
@@ -195,18 +200,6 @@ def _rate_of(closed: Invoice, meter_id: int, book: RateBook) -> rate_book.DatedR
         return rate_book.DatedRate(row.pk, meter_id, row.tracked_user_id, row.effective_from, row.rate)
     month = month_of(closed.period_start, closed.period_end, ZoneInfo(closed.time_zone))
     return book.rate_for(meter_id, closed.tracked_user_id, month)
-
-
-def _billed(invoice: Invoice, meter_id: int, period_start: datetime) -> Decimal:
-    """What finalized invoices have charged the customer for the meter and period, adjustments included."""
-    lines = InvoiceLine.objects.filter(
-        invoice__tracked_user_id=invoice.tracked_user_id,
-        invoice__status=InvoiceStatus.FINALIZED,
-        meter_id=meter_id,
-        period_start=period_start,
-    )
-    found: Decimal | None = lines.aggregate(sum=Sum("amount_usd"))["sum"]
-    return found or ZERO
 
 
 def _credit_lines(invoice: Invoice, subtotal: Decimal, now: datetime, *, lock: bool) -> Iterator[DocumentLine]:
@@ -248,10 +241,6 @@ def _used(invoice: Invoice) -> list[Used]:
 
 def _span(invoice: Invoice) -> Span:
     return Span(invoice.period_start, invoice.period_end)
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def _decimal(value: Fraction) -> Decimal:

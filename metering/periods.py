@@ -8,6 +8,11 @@ from zoneinfo import ZoneInfo
 LAST_ANCHOR_DAY: Final = 28  # every month has it
 
 
+def day_start(day: date, zone: ZoneInfo) -> datetime:
+    """The UTC instant at which the local day begins; midnight, or the first moment after a gap that swallowed it."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Period:
     """A billing month; its start is included, its end is the next one's start. Raises ValueError after day 28.
@@ -26,7 +31,7 @@ class Period:
     @property
     def start_at(self) -> datetime:
         """The first moment, in UTC."""
-        return datetime.combine(self.first_day, time(), self.zone).astimezone(UTC)
+        return day_start(self.first_day, self.zone)
 
     @property
     def end_at(self) -> datetime:

@@ -14,12 +14,13 @@ from django.db import connection
 
 from events.models import Environment
 
-QUANTITY = """CASE m.aggregation
+_LATEST = """(array_agg(r.quantity ORDER BY r.occurred_at DESC, r.id DESC)
+    FILTER (WHERE m.aggregation = 'LATEST'))[1]"""
+QUANTITY = f"""CASE m.aggregation
     WHEN 'SUM' THEN sum(r.quantity)
     WHEN 'COUNT' THEN count(*)
     WHEN 'MAX' THEN max(r.quantity)
-    WHEN 'LATEST' THEN (array_agg(r.quantity ORDER BY r.occurred_at DESC, r.id DESC)
-        FILTER (WHERE m.aggregation = 'LATEST'))[1]
+    WHEN 'LATEST' THEN {_LATEST}
     ELSE count(DISTINCT r.unique_value) END"""
 """The quantity of a group of records `r` of one meter `m`."""
 
@@ -156,10 +157,8 @@ def by_part(
     return parts
 
 
-_LATEST = """coalesce((array_agg(r.quantity ORDER BY r.occurred_at DESC, r.id DESC)
-    FILTER (WHERE m.aggregation = 'LATEST'))[1], 0)"""
 _PARTS = """SELECT width_bucket(r.occurred_at, %s::timestamptz[]) - 1, r.tracked_user_id, r.meter_id, count(*),
-    sum(r.quantity), max(r.quantity), {latest}
+    sum(r.quantity), max(r.quantity), coalesce({latest}, 0)
 FROM usage_record r JOIN meter m ON m.id = r.meter_id WHERE {mine}
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
 _NEW_VALUES = """SELECT part - 1, tracked_user_id, meter_id, count(*) FROM (

@@ -18,7 +18,6 @@ from events.keys import KeyRecord
 from events.native import DATABASE_SECONDS, Call, Route, unavailable
 from events.runtime import Runtime, database_conninfo
 from events.schema import InvalidEvent, MalformedBody
-from events.tracked_users import KnownUsers
 from metering import schema
 from metering.models import Aggregation
 from metering.models.usage_record import public_id
@@ -49,7 +48,7 @@ class Tracking:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._meters = FreshCache(self._load_meter)
-        self.writer = record_writer(database_conninfo(), KnownUsers(), runtime.deadlines)
+        self.writer = record_writer(database_conninfo(), runtime.users, runtime.deadlines)
         self._writing: asyncio.Task[None] | None = None
 
     def routes(self) -> dict[str, Route]:

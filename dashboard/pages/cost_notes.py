@@ -65,11 +65,9 @@ def notes(
 def foot_note(figures: CostFigures, *, compares: bool = True) -> str:
     """By which rules the figures are made; of a page that `compares` also against what."""
     search, said = figures.search, []
-    if not compares:
-        pass
-    elif figures.before:
+    if compares and figures.before:
         said.append(f"Change is against {figures.before.period_text}, up to the same moment of it.")
-    elif search.filters.compare != "none":
+    elif compares and search.filters.compare != "none":
         said.append("There is not enough history for a comparison.")
     if figures.with_revenue and search.by == "user":
         metered = ", and what their metered usage is worth" if figures.metered_total else ""

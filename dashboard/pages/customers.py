@@ -18,7 +18,7 @@ from dashboard.pages.filter_form import FilterForm, filter_form
 from dashboard.pages.links import chips, period_options, usage_href, views_href
 from dashboard.pages.parts import Chip, Frame, Option
 from dashboard.queries import metered, options
-from dashboard.queries.breakdown import Line
+from dashboard.queries.breakdown import Line, ValueCost
 from dashboard.queries.reading import snapshot
 from dashboard.visit import Visit
 
@@ -76,6 +76,7 @@ def build(visit: Visit, search: CostSearch, revision: str) -> Customers:
         )
         known = options.in_use(organization, filters)
     search, found = figures.search, figures.breakdown
+    has_unpriced = found.total.usage.unpriced > 0
     shown = search.after + len(found.rows)
     return Customers(
         frame=visit.frame("Customers", "customers", filters.environment),
@@ -89,9 +90,9 @@ def build(visit: Visit, search: CostSearch, revision: str) -> Customers:
         summary=_summary(figures),
         notes=cost_notes.notes(figures, PAGE, ("customer", "customers")),
         columns=cost_heads.columns(figures, PAGE),
-        has_unpriced=found.total.usage.unpriced > 0,
-        width=9 + (found.total.usage.unpriced > 0),
-        rows=[_row(row, figures, records) for row in _cost_rows(figures)],
+        has_unpriced=has_unpriced,
+        width=9 + has_unpriced,
+        rows=[_row(row, figures, records) for row in found.rows],
         total=_total(figures, records),
         page_size=PAGE_SIZE,
         shown=shown if shown > PAGE_SIZE else 0,
@@ -101,25 +102,13 @@ def build(visit: Visit, search: CostSearch, revision: str) -> Customers:
     )
 
 
-def _cost_rows(figures: CostFigures) -> list[tuple[str, int, CostRow]]:
-    """External id, metered revenue and costs of each customer shown."""
-    total = figures.breakdown.total.usage.cost_picousd
-    return [
-        (one.value, used, cost_row(one, figures.search, total, used))
-        for one in figures.breakdown.rows
-        for used in [figures.metered.get(one.value, 0)]
-    ]
-
-
-def _row(found: tuple[str, int, CostRow], figures: CostFigures, records: Mapping[str, int]) -> CustomerRow:
-    external_id, used, costs = found
-    line = next(one.line for one in figures.breakdown.rows if one.value == external_id)
-    number = records.get(external_id, 0)
+def _row(found: ValueCost, figures: CostFigures, records: Mapping[str, int]) -> CustomerRow:
+    used, number = figures.metered.get(found.value, 0), records.get(found.value, 0)
     return CustomerRow(
-        costs=costs,
+        costs=cost_row(found, figures.search, figures.breakdown.total.usage.cost_picousd, used),
         records=count(number) if number else "",
-        usage_href=usage_href(figures.search.filters, user=external_id),
-        monthly=_monthly(line, used, is_nobody=not external_id),
+        usage_href=usage_href(figures.search.filters, user=found.value),
+        monthly=_monthly(found.line, used, is_nobody=not found.value),
         metered=Figure(money(used), money_exact(used)) if number or used else Figure(""),
     )
 

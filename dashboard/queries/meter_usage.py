@@ -11,6 +11,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from dashboard.queries.reading import Sql, fetch
+from metering import quantities
 from metering.quantities import QUANTITY, Span
 
 
@@ -133,14 +134,14 @@ ORDER BY c.quantity DESC, c.tracked_user_id LIMIT %s OFFSET %s"""  # noqa: S608
 
 def by_bucket(scope: Scope, edges: Sequence[datetime]) -> dict[int, Decimal]:
     """What the scope's meter comes to between neighbouring edges, by number; without those that have no record."""
-    wanted = scope.within(edges[0], edges[-1])
-    statement = f"""SELECT n - 1, sum(quantity) FROM (
-    SELECT width_bucket(r.occurred_at, %s::timestamptz[]) AS n, {QUANTITY} AS quantity
-    FROM usage_record r JOIN meter m ON m.id = r.meter_id WHERE {wanted.text}
-    GROUP BY 1, r.tracked_user_id, m.aggregation
-) c GROUP BY n"""  # noqa: S608
-    rows = fetch(statement, (list(edges), *wanted.params))
-    return {int(number): Decimal(quantity) for number, quantity in rows}
+    found = quantities.by_bucket(
+        scope.organization_id,
+        edges,
+        environment=scope.environment,
+        meter_id=scope.meter_id,
+        customer_id=scope.customer_id,
+    )
+    return {bucket.number: bucket.quantity for bucket in found}
 
 
 def records(scope: Scope, span: Span, limit: int, before: tuple[datetime, UUID] | None = None) -> list[Record]:

@@ -1,6 +1,6 @@
 """Metered revenue as the pages add it to what users pay per month: in picousd, by tracked user or by bucket."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -17,20 +17,21 @@ def of_each_user(
     organization_id: int, start: datetime, until: datetime, external_id: str | None = None
 ) -> dict[int, int]:
     """What the usage of a span is worth, by tracked user, of all or of the one. Nothing is read without meters."""
-    billing = _billing(organization_id)
-    if billing is None:
-        return {}
-    ids = _ids(organization_id, external_id)
-    found = accrual.accrued(billing.organization, start, until, customer_ids=ids, terms=billing.terms)
-    return {customer_id: picousd(usd) for customer_id, usd in found.by_customer().items()}
+    return _worth(organization_id, start, until, lambda: _ids(organization_id, external_id))
 
 
 def of_some(organization_id: int, start: datetime, until: datetime, user_ids: Sequence[int]) -> dict[int, int]:
     """The same of the users with these ids."""
+    return _worth(organization_id, start, until, lambda: user_ids) if user_ids else {}
+
+
+def _worth(
+    organization_id: int, start: datetime, until: datetime, ids: Callable[[], Sequence[int] | None]
+) -> dict[int, int]:
     billing = _billing(organization_id)
-    if not user_ids or billing is None:
+    if billing is None:
         return {}
-    found = accrual.accrued(billing.organization, start, until, customer_ids=user_ids, terms=billing.terms)
+    found = accrual.accrued(billing.organization, start, until, customer_ids=ids(), terms=billing.terms)
     return {customer_id: picousd(usd) for customer_id, usd in found.by_customer().items()}
 
 

@@ -1,9 +1,11 @@
 """Hours, days and months by the clocks of a zone, as edges between buckets. Pure."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
+
+from metering.periods import day_start
 
 type Granularity = Literal["hour", "day", "month"]
 SHORTEST: Final = {"hour": timedelta(hours=1), "day": timedelta(hours=23), "month": timedelta(days=28)}
@@ -23,14 +25,9 @@ def edges(start: datetime, until: datetime, granularity: Granularity, zone: Zone
     return [start.astimezone(UTC), *inner, until.astimezone(UTC)]
 
 
-def at_start_of(day: date, zone: ZoneInfo) -> datetime:
-    """The first moment of a day by the zone's clocks, in UTC."""
-    return datetime.combine(day, time(), zone).astimezone(UTC)
-
-
 def moment_of(sent: date | datetime | None, zone: ZoneInfo) -> datetime | None:
     """A day means its first moment by the zone's clocks."""
-    return sent if sent is None or isinstance(sent, datetime) else at_start_of(sent, zone)
+    return sent if sent is None or isinstance(sent, datetime) else day_start(sent, zone)
 
 
 def _hours(start: datetime, zone: ZoneInfo) -> Iterator[datetime]:
@@ -48,5 +45,5 @@ def _days(start: datetime, granularity: Granularity, zone: ZoneInfo) -> Iterator
     if granularity == "month":
         day = day.replace(day=1)
     while True:
-        yield at_start_of(day, zone)
+        yield day_start(day, zone)
         day = (day + timedelta(days=32)).replace(day=1) if granularity == "month" else day + timedelta(days=1)

@@ -14,6 +14,7 @@ from metering.api.access import Caller
 from metering.api.buckets import Granularity
 from metering.api.errors import invalid, not_found
 from metering.models import Aggregation, Meter
+from metering.periods import day_start
 from metering.quantities import Bucket
 
 MAX_BUCKETS: Final = 1000
@@ -77,7 +78,7 @@ def _meter(caller: Caller, meter_id: int, customer_id: int | None) -> Meter:
 def _edges(caller: Caller, bounds: Bounds, granularity: Granularity) -> list[datetime]:
     start, until = (buckets.moment_of(bound, caller.zone) for bound in bounds)
     until = until or caller.now
-    start = start or buckets.at_start_of(until.astimezone(caller.zone).date().replace(day=1), caller.zone)
+    start = start or day_start(until.astimezone(caller.zone).date().replace(day=1), caller.zone)
     if start >= until:
         raise invalid([FieldError("from", "must be before to")])
     if (until - start) / buckets.SHORTEST[granularity] > MAX_BUCKETS:

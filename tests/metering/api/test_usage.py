@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from events.models import Organization, Role, TrackedUser
 from metering.api import buckets
 from metering.models import Meter, UsageRecord
+from metering.periods import day_start
 from tests.factories import ApiKeyFactory, OrganizationFactory, TrackedUserFactory
 from tests.metering.api.conftest import Api, SignIn, field_errors
 
@@ -139,7 +140,7 @@ def day(text: str) -> datetime:
 def test_usage_is_summed_in_the_organizations_days(member: Api, meter: Meter, customer: TrackedUser) -> None:
     Organization.objects.update(time_zone="Europe/Berlin")
     first = (NOW - timedelta(days=3)).astimezone(ZoneInfo("Europe/Berlin")).date()
-    midnight = buckets.at_start_of(first, ZoneInfo("Europe/Berlin"))
+    midnight = day_start(first, ZoneInfo("Europe/Berlin"))
     for hours, quantity in ((-1, 1), (0, 2), (5, 0.5), (30, 4)):
         at = (midnight + timedelta(hours=hours)).isoformat()
         assert member.post("usage", usage(meter, customer, quantity=quantity, timestamp=at)).status_code == 200
@@ -234,4 +235,4 @@ def test_edges_follow_the_clocks(
 
 
 def test_a_day_starts_where_its_clocks_do() -> None:
-    assert buckets.at_start_of(date(2026, 1, 1), ZoneInfo("Asia/Tokyo")) == day("2025-12-31T15:00")
+    assert day_start(date(2026, 1, 1), ZoneInfo("Asia/Tokyo")) == day("2025-12-31T15:00")
