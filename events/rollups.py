@@ -112,6 +112,7 @@ def _same(*names: str) -> dict[str, str]:
 
 
 _CELL_TARGET = "organization_id, environment, day, status, service_tier, label_digest(feature, step, provider, model)"
+_DEKAD = _same("organization_id", "environment") | {"dekad": "dekad_of(d.day)"}
 _KIND = {"kind": "k.kind", "value": "k.value", "provider": "k.provider"}
 ROLLUPS = (
     Rollup("usage_hour", "cells", _same("organization_id", "environment", "hour") | _KIND, _KINDS),
@@ -126,6 +127,8 @@ ROLLUPS = (
         | _same("tracked_user_id"),
     ),
     Rollup("usage_day_user_feature", "pairs", _same(*_TENANT, "tracked_user_id", "feature")),
+    Rollup("usage_dekad_user", "pairs", _DEKAD | _same("tracked_user_id")),
+    Rollup("usage_dekad_user_feature", "pairs", _DEKAD | _same("tracked_user_id", "feature")),
     Rollup("usage_day_latency", "latencies", _same(*_TENANT) | _KIND | _same("latency_bucket"), _LATENCY_KINDS),
     Rollup("usage_day_stream", "streams", _same(*_TENANT) | _KIND | _same("stream_bucket"), _LATENCY_KINDS),
 )
@@ -259,6 +262,25 @@ def rebuild() -> int:
         return int(cursor.fetchone()[0])
 
 
+_AUDITED = (
+    ("usage_day_cell_now", "day", MEASURES),
+    ("usage_day_user_now", "day", MEASURES),
+    ("usage_day_user_feature_now", "day", PAIR_MEASURES),
+    ("(SELECT *, month AS day FROM usage_month_user_now) t", "date_trunc('month', day)::date", MEASURES),
+    ("(SELECT *, dekad AS day FROM usage_dekad_user_now) t", "dekad_of(day)", PAIR_MEASURES),
+    ("(SELECT *, dekad AS day FROM usage_dekad_user_feature_now) t", "dekad_of(day)", PAIR_MEASURES),
+    ("(SELECT * FROM usage_day_now WHERE kind = 'total') t", "day", MEASURES),
+    ("(SELECT * FROM usage_day_now WHERE kind = 'model') t", "day", MEASURES),
+    (
+        "(SELECT *, (hour AT TIME ZONE o.time_zone)::date AS day FROM usage_hour_now"
+        " JOIN organization o ON o.id = organization_id WHERE kind = 'feature') t",
+        "day",
+        MEASURES,
+    ),
+)
+"""Each rollup, how its days come from an event's day, and what it sums up."""
+
+
 def audit() -> list[str]:
     """Sentences about every day and organization whose rollups differ from its events; empty when all agree."""
     keys = "organization_id, environment, day"
@@ -266,23 +288,12 @@ def audit() -> list[str]:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         cursor.execute("SET LOCAL statement_timeout = 0")
-        for source, measures in (
-            ("usage_day_cell_now", MEASURES),
-            ("usage_day_user_now", MEASURES),
-            ("usage_day_user_feature_now", PAIR_MEASURES),
-            ("(SELECT * FROM usage_day_now WHERE kind = 'total') t", MEASURES),
-            ("(SELECT * FROM usage_day_now WHERE kind = 'model') t", MEASURES),
-            (
-                "(SELECT *, (hour AT TIME ZONE o.time_zone)::date AS day FROM usage_hour_now"
-                " JOIN organization o ON o.id = organization_id WHERE kind = 'feature') t",
-                MEASURES,
-            ),
-        ):
+        for source, day_of, measures in _AUDITED:
             sums = ", ".join(f"sum({name}) AS {name}" for name in measures)
             differing = " OR ".join(f"coalesce(u.{name}, 0) <> coalesce(e.{name}, 0)" for name in measures)
             cursor.execute(
                 f"""WITH delta AS ({EVENTS_AS_DELTA}),
-e AS (SELECT {keys}, {sums} FROM delta GROUP BY {keys}),
+e AS (SELECT organization_id, environment, {day_of} AS day, {sums} FROM delta GROUP BY 1, 2, 3),
 u AS (SELECT {keys}, {sums} FROM {source} GROUP BY {keys})
 SELECT {keys}, u.events, e.events, u.cost_picousd, e.cost_picousd FROM e FULL JOIN u USING ({keys})
 WHERE {differing} ORDER BY {keys}"""  # noqa: S608

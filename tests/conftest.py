@@ -39,6 +39,8 @@ UNMANAGED_TABLES = (
     "usage_month_user",
     "usage_day_latency",
     "usage_day_user_feature",
+    "usage_dekad_user",
+    "usage_dekad_user_feature",
     "usage_day_stream",
     "usage_revision",
     "reprice_job",

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 
 from dashboard.filters import Bucket, Filters
 from dashboard.queries import revenue, usage
 from dashboard.queries.conditions import environment_of
 from dashboard.queries.revenue import Revenue
-from dashboard.queries.usage import BucketUsage, PreviousBucket, Usage
+from dashboard.queries.usage import NOTHING, BucketUsage, PreviousBucket, Usage
 
 SPARSE = timedelta(days=2)
 """History shorter than this is drawn by the hour."""
@@ -49,10 +50,10 @@ class Figures:
     previous: Previous | None
     """None: not wanted, or the organization is younger than the comparison period."""
 
-    @property
+    @cached_property
     def totals(self) -> Usage:
         """The sums over all buckets."""
-        return sum(self.by_bucket, Usage())
+        return Usage.total(self.by_bucket)
 
     @property
     def unpriced_models(self) -> list[ModelKey]:
@@ -79,7 +80,7 @@ def read(organization_id: int, filters: Filters) -> Figures:
         first_event_at=first,
         hourly=hourly,
         buckets=buckets,
-        by_bucket=[sum(column, Usage()) for column in zip(*by_model.values(), strict=True)] or [Usage()] * len(buckets),
+        by_bucket=[Usage.total(column) for column in zip(*by_model.values(), strict=True)] or [NOTHING] * len(buckets),
         by_model=by_model,
         revenue=earned,
         revenue_total=earned_total,
@@ -92,9 +93,9 @@ def _by_model(rows: Sequence[BucketUsage], buckets: Sequence[Bucket]) -> dict[Mo
     starts = [bucket.start for bucket in buckets]
     series: dict[ModelKey, list[Usage]] = {}
     for row in rows:
-        sums = series.setdefault((row.provider, row.value), [Usage()] * len(buckets))
+        sums = series.setdefault((row.provider, row.value), [NOTHING] * len(buckets))
         place = _place(starts, row.start)
-        sums[place] = sums[place] + row.usage
+        sums[place] = row.usage if sums[place] is NOTHING else sums[place] + row.usage
     costs = {key: sum(one.cost_picousd for one in sums) for key, sums in series.items()}
     return {key: series[key] for key in sorted(series, key=lambda key: (-costs[key], key))}
 
@@ -133,7 +134,7 @@ def _previous(
     if has_revenue(filters):
         edges = [before.start, before.end]
         earned = revenue.by_bucket(organization_id, edges, before.until, before.zone, before.user).total
-    return Previous(_costs(rows, before, hourly, length), sum((row.comparable for row in rows), Usage()), earned)
+    return Previous(_costs(rows, before, hourly, length), Usage.total(row.comparable for row in rows), earned)
 
 
 def _costs(rows: Sequence[PreviousBucket], before: Filters, hourly: bool, length: int) -> list[int]:

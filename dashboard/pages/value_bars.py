@@ -55,7 +55,7 @@ def user_bars(
 
 def model_bars(figures: Figures, filters: Filters, limit: int) -> tuple[BarRow, ...]:
     """The dearest models with their cost and its share of all."""
-    used = {key: sum(series, Usage()) for key, series in figures.by_model.items()}
+    used = {key: Usage.total(series) for key, series in figures.by_model.items()}
     total, largest = figures.totals.cost_picousd, max((one.cost_picousd for one in used.values()), default=0)
     return tuple(
         BarRow(

@@ -6,15 +6,17 @@ Raw SQL: the ORM has neither full joins, nor views over rollups, nor sums over a
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from dashboard.cost_search import By, CostSearch, Paying, Sort
 from dashboard.filters import Filters
-from dashboard.queries import usage
-from dashboard.queries.conditions import id_floor, on_events
+from dashboard.queries import dearest, usage, user_rows
+from dashboard.queries.conditions import environment_of, id_floor, on_events
+from dashboard.queries.dearest import Dear
 from dashboard.queries.reading import Sql, fetch
-from dashboard.queries.usage import Usage
+from dashboard.queries.usage import NOTHING, Usage
+from dashboard.queries.user_rows import Cover
 
-NOTHING = Usage()
 LATEST_WITH_KEYS = 2_000
 """How many of the latest requests are asked for the keys of their metadata."""
 MOST_KEYS = 20
@@ -53,11 +55,11 @@ class Line:
     before_revenue_picousd: int | None = None
 
     @classmethod
-    def of(cls, columns: Sequence[object]) -> "Line":
+    def of(cls, columns: Sequence[Any]) -> "Line":
         """From the columns of a statement in the order of `_LINE`."""
         events, cost, *earned = columns[6:]
-        revenue, before = (None if one is None else int(str(one)) for one in earned)
-        return cls(Usage.of(columns[:6]), int(str(events)), int(str(cost)), revenue, before)
+        revenue, before = (None if one is None else int(one) for one in earned)
+        return cls(Usage.of(columns[:6]), int(events), int(cost), revenue, before)
 
 
 @dataclass(frozen=True)
@@ -139,10 +141,12 @@ FROM page p {_names(search.by)} ORDER BY {_order(search)}"""  # noqa: S608
 
 
 def by_bucket(organization_id: int, filters: Filters, by: By, limit: int, *, hourly: bool) -> tuple[BucketCost, ...]:
-    """Cost per hour or local day of the `limit` dearest values and of the rest. The same index range as `by_value`.
+    """Cost per hour or local day of the `limit` dearest values and of the rest, the dearest value first.
 
-    Summed by place, a number, before names are joined: sorting thousands of users' days by text took most of the time.
+    Of users by day, only the dearest are read; of anything else, the same index range as `by_value`.
     """
+    if usage.source_of(filters, by, hourly=hourly) in ("users", "pairs"):
+        return _by_day_of_users(organization_id, filters, by, limit)
     source = usage.rows(organization_id, filters, by, hourly=hourly)
     statement = f"""WITH used AS MATERIALIZED (
     SELECT at, value, provider, sum(cost_picousd) AS cost FROM ({source.text}) u GROUP BY 1, 2, 3
@@ -162,6 +166,36 @@ FROM placed s LEFT JOIN top p ON p.place = s.place {_names(by)} ORDER BY s.place
         BucketCost(usage.instant(at, filters), value or "", provider or "", name or "", is_other, int(cost))
         for at, value, provider, name, is_other, cost in fetch(statement, params)
     )
+
+
+def _by_day_of_users(organization_id: int, filters: Filters, by: By, limit: int) -> tuple[BucketCost, ...]:
+    """The rest is what all of them cost that day, without the dearest."""
+    top = [one for one in dearest.find(organization_id, filters, by, limit) if one.cost_picousd > 0]
+    days = usage.by_bucket(organization_id, filters, "total", hourly=False)
+    rest = {day.start: day.usage.cost_picousd for day in days}
+    found = []
+    for at, value, feature, name, cost in _days_of(organization_id, filters, by, top):
+        start = usage.instant(at, filters)
+        rest[start] -= int(cost)
+        found.append(BucketCost(start, value, feature, name, False, int(cost)))
+    return (*found, *(BucketCost(start, "", "", "", True, cost) for start, cost in rest.items()))
+
+
+def _days_of(organization_id: int, filters: Filters, by: By, top: Sequence[Dear]) -> list[tuple[Any, ...]]:
+    """The days of some users, or users and features: keys of usage_day_user, or of usage_day_user_feature."""
+    ids, features = [one.value for one in top], [one.feature for one in top]
+    source = user_rows.rows(
+        organization_id,
+        environment_of(filters),
+        Cover(days=filters.days),
+        with_feature=by == "feature_user",
+        users=ids,
+        features=features if by == "feature_user" else None if filters.feature is None else [filters.feature],
+    )
+    statement = f"""SELECT u.at, {_label(by)}, sum(u.cost_picousd) FROM ({source.text}) u
+JOIN unnest(%s::bigint[], %s::text[]) WITH ORDINALITY AS p (value, provider, place) USING (value, provider) {_names(by)}
+GROUP BY p.place, u.at, {_label(by)} ORDER BY p.place, 1"""  # noqa: S608
+    return fetch(statement, (*source.params, ids, features, *_names_params(by, organization_id)))
 
 
 def has_feature(organization_id: int, feature: str) -> bool:
@@ -219,10 +253,10 @@ def _names_params(by: By, organization_id: int) -> tuple[int, ...]:
     return (organization_id,) if by in _OF_USERS else ()
 
 
-def _breakdown(found: Sequence[tuple[object, ...]]) -> Breakdown:
+def _breakdown(found: Sequence[tuple[Any, ...]]) -> Breakdown:
     if not found:
         return Breakdown()
     end = 3 + len(_LINE)
     rows = tuple(ValueCost(str(row[0]), str(row[1]), str(row[2]), Line.of(row[3:end])) for row in found)
-    short, unknown, unknown_picousd, count = (int(str(one)) for one in found[0][end : end + 4])
+    short, unknown, unknown_picousd, count = (int(one) for one in found[0][end : end + 4])
     return Breakdown(rows, count, Line.of(found[0][end + 4 :]), short, unknown, unknown_picousd)

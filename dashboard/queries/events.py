@@ -213,10 +213,14 @@ def count_after(organization_id: int, filters: Filters, after: UUID, cap: int) -
 
 
 def environments_in_use(organization_id: int) -> frozenset[int]:
-    """The environments in which the organization has events at all. Two look-ups in event_newest."""
-    statement = """SELECT environment FROM (VALUES (0), (1)) AS known (environment)
-WHERE EXISTS (SELECT FROM event e WHERE e.organization_id = %s AND e.environment = known.environment)"""
-    return frozenset(int(row[0]) for row in fetch(statement, (organization_id,)))
+    """The environments in which the organization has events at all. Two look-ups in event_newest.
+
+    Each by a subquery of its own: as rows of one list the planner joins them with all events.
+    """
+    exists = "EXISTS (SELECT FROM event WHERE organization_id = %s AND environment = %s)"
+    statement = f"SELECT {exists}, {exists}"
+    [found] = fetch(statement, (organization_id, 0, organization_id, 1))
+    return frozenset(environment for environment, exist in enumerate(found) if exist)
 
 
 def detail(organization_id: int, event_id: UUID) -> EventDetail | None:

@@ -3,15 +3,18 @@
 Each rollup is read through its `*_now` view, which adds what is not folded yet, so sums are exact at any moment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal
+from operator import attrgetter
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from dashboard.filters import META, Filters, day_start, local_day, local_hour, next_day
+from dashboard.queries import user_rows
 from dashboard.queries.conditions import CELL_WORDS, FINE, environment_of, id_floor, on_cells, on_events
 from dashboard.queries.reading import Sql, fetch
+from dashboard.queries.user_rows import Cover, cover_of
 
 type Kind = str
 """What usage is told apart by: 'total', a dimension, 'user', 'feature_user', or `meta.` and a key of the metadata.
@@ -23,11 +26,9 @@ Source = Literal["narrow", "users", "pairs", "cells", "events"]
 _OF_USERS = ("user", "feature_user")
 
 _SUMS = "sum(events), sum(errors), sum(unpriced), sum(input_tokens), sum(output_tokens), sum(cost_picousd)"
-_MEASURES = "events, errors, unpriced, input_tokens, output_tokens, cost_picousd"
+_MEASURES = ", ".join(user_rows.MEASURES)
 _OF_EVENT = f"""1 AS events, (e.status NOT IN {FINE})::int AS errors, (e.cost_picousd IS NULL)::int AS unpriced,
 e.input_tokens, e.output_tokens, coalesce(e.cost_picousd, 0) AS cost_picousd"""
-_CLOCK_AHEAD = timedelta(minutes=5)
-"""How far ahead of now an event may be dated."""
 _VALUE: dict[Kind, str] = {
     "total": "''",
     "model": "e.model",
@@ -65,19 +66,22 @@ class Usage:
     cost_picousd: int = 0
 
     @classmethod
-    def of(cls, columns: Sequence[object]) -> "Usage":
+    def of(cls, columns: Sequence[Any]) -> "Usage":
         """From the columns of a statement, NULL (the sum of nothing) as 0."""
-        return cls(*(int(str(value or 0)) for value in columns))
+        return cls(*(int(value or 0) for value in columns))
+
+    @classmethod
+    def total(cls, parts: Iterable["Usage"]) -> "Usage":
+        """The sum of the parts."""
+        rows = [_columns(part) for part in parts]
+        return cls(*map(sum, zip(*rows, strict=True)))
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
-            self.events + other.events,
-            self.errors + other.errors,
-            self.unpriced + other.unpriced,
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.cost_picousd + other.cost_picousd,
-        )
+        return Usage.total((self, other))
+
+
+_columns = attrgetter(*user_rows.MEASURES)
+NOTHING = Usage()
 
 
 @dataclass(frozen=True)
@@ -120,14 +124,6 @@ def source_of(filters: Filters, kind: Kind = "total", *, hourly: bool = False) -
     if not words:
         return "narrow"
     return "cells" if words <= CELL_WORDS and by_day else "events"
-
-
-def _is_months(filters: Filters) -> bool:
-    """Whether the period is made of whole calendar months; the last one may still go on."""
-    is_over = (filters.days[-1] + timedelta(days=1)).day == 1
-    # Close to midnight a month may hold an event of the day after the period's last one.
-    goes_on = filters.now < filters.end < filters.now + timedelta(days=1) and filters.now + _CLOCK_AHEAD < filters.end
-    return filters.days[0].day == 1 and (is_over or goes_on)
 
 
 def totals(organization_id: int, filters: Filters) -> Usage:
@@ -187,16 +183,20 @@ def instant(at: datetime | date, filters: Filters) -> datetime:
 def rows(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool, summed: bool = False) -> Sql:
     """Rows (at, value, provider, measures) of the period, to be summed up: by hour, else by local day.
 
-    `summed` says that nothing but the sum over the whole period is wanted: `at` may then be a month.
+    `summed` says that nothing but the sum over the whole period is wanted: `at` may then be anything.
     """
     match source_of(filters, kind, hourly=hourly):
         case "narrow":
             return _narrow(organization_id, filters, kind, hourly=hourly or not filters.whole_days)
-        case "users":
-            by_month = summed and _is_months(filters)
-            return _months(organization_id, filters) if by_month else _users(organization_id, filters)
-        case "pairs":
-            return _pairs(organization_id, filters, kind)
+        case "users" | "pairs" as source:
+            cover = cover_of(filters, by_month=source == "users") if summed else Cover(days=filters.days)
+            return user_rows.rows(
+                organization_id,
+                environment_of(filters),
+                cover,
+                with_feature=kind == "feature_user",
+                features=None if filters.feature is None else [filters.feature],
+            )
         case "cells":
             return _cells(organization_id, filters, kind)
         case "events":
@@ -209,7 +209,8 @@ def compared(organization_id: int, before: Filters, kind: Kind) -> Sql:
     cut = local_day(stop, before.zone) if before.whole_days else before.start
     parts = [rows(organization_id, replace(before, period="24h", start=cut, end=stop), kind, hourly=True)]
     if cut > before.start:
-        parts.append(rows(organization_id, replace(before, end=cut), kind, hourly=False))
+        # All of it lies in the past, the rest of its last month too.
+        parts.append(rows(organization_id, replace(before, end=cut, now=cut), kind, hourly=False, summed=True))
     text = " UNION ALL ".join(f"SELECT value, provider, {_MEASURES} FROM ({part.text}) p" for part in parts)  # noqa: S608
     return Sql(text, tuple(value for part in parts for value in part.params))
 
@@ -226,33 +227,6 @@ WHERE organization_id = %s AND environment = %s AND kind = %s AND hour >= %s AND
         f"""SELECT day AS at, value, provider, {_MEASURES} FROM usage_day_now
 WHERE organization_id = %s AND environment = %s AND kind = %s AND day >= %s AND day <= %s""",  # noqa: S608
         (*own, filters.days[0], filters.days[-1]),
-    )
-
-
-def _users(organization_id: int, filters: Filters) -> Sql:
-    return Sql(
-        f"""SELECT day AS at, tracked_user_id AS value, '' AS provider, {_MEASURES} FROM usage_day_user_now
-WHERE organization_id = %s AND environment = %s AND day >= %s AND day <= %s""",  # noqa: S608
-        (organization_id, environment_of(filters), filters.days[0], filters.days[-1]),
-    )
-
-
-def _months(organization_id: int, filters: Filters) -> Sql:
-    return Sql(
-        f"""SELECT month AS at, tracked_user_id AS value, '' AS provider, {_MEASURES} FROM usage_month_user_now
-WHERE organization_id = %s AND environment = %s AND month >= %s AND month <= %s""",  # noqa: S608
-        (organization_id, environment_of(filters), filters.days[0], filters.days[-1].replace(day=1)),
-    )
-
-
-def _pairs(organization_id: int, filters: Filters, kind: Kind) -> Sql:
-    own, feature = (organization_id, environment_of(filters), filters.days[0], filters.days[-1]), filters.feature
-    return Sql(
-        f"""SELECT e.day AS at, e.tracked_user_id AS value, {_provider_of(kind)} AS provider, {_MEASURES}
-FROM usage_day_user_feature_now e
-WHERE e.organization_id = %s AND e.environment = %s AND e.day >= %s AND e.day <= %s
-    AND {"true" if feature is None else "e.feature = %s"}""",  # noqa: S608
-        own if feature is None else (*own, feature),
     )
 
 

@@ -22,16 +22,16 @@ from tests.factories import ApiKeyFactory, MembershipFactory, OrganizationFactor
 from tests.metering.billing import Billing
 
 PAGES = {
-    "/": 27,
-    "/?feature=f1": 23,
+    "/": 29,
+    "/?feature=f1": 24,
     "/requests/": 9,
     "/requests/?q=u-1": 9,
     "/requests/{event}/": 6,
     "/costs/": 18,
-    "/costs/?by=user": 17,
+    "/costs/?by=user": 20,
     "/costs/?by=model&feature=f1": 9,
     "/costs/user/?user=u-1": 27,
-    "/costs/feature/?feature=f1": 23,
+    "/costs/feature/?feature=f1": 24,
     "/customers/": 17,
     "/sessions/": 8,
     "/sessions/?by=conversation": 8,
