@@ -97,13 +97,17 @@ class Rollup:
 
     @property
     def upsert(self) -> str:
-        """INSERT … SELECT from the stage, adding to the rows that exist."""
+        """INSERT … SELECT from the stage, adding to the rows that exist.
+
+        In order of the keys, time first: what is read together then lies together, however much comes at once.
+        """
         measures = _STAGES[self.stage][1]
         sums = ", ".join(f"sum(d.{name})" for name in measures)
         added = ", ".join(f"{name} = {self.table}.{name} + excluded.{name}" for name in measures)
+        places = ", ".join(str(n + 1) for n in range(len(self.keys)))
         return f"""INSERT INTO {self.table} ({", ".join((*self.keys, *measures))})
 SELECT {", ".join(self.keys.values())}, {sums} FROM {self.stage} d {self.kinds}
-GROUP BY {", ".join(str(n + 1) for n in range(len(self.keys)))}
+GROUP BY {places} ORDER BY {places}
 ON CONFLICT ({self.conflict_target or ", ".join(self.keys)}) DO UPDATE SET {added}"""  # noqa: S608  built from constants of this module
 
 

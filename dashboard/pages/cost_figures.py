@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from dashboard.cost_search import CARRIERS, METADATA, CostSearch
+from dashboard.cost_search import CARRIERS, METADATA, By, CostSearch
 from dashboard.filters import META, Filters
+from dashboard.pages import overview_figures
 from dashboard.pages.overview_figures import has_revenue
 from dashboard.queries import breakdown, metered, revenue, usage
 from dashboard.queries.breakdown import Breakdown, Earned
@@ -54,9 +55,7 @@ def read(organization_id: int, search: CostSearch) -> CostFigures:
 
 def comparison(organization_id: int, filters: Filters) -> Filters | None:
     """The period to compare with; None when none is wanted, or the organization is younger than it."""
-    first = usage.first_event_at(organization_id, environment_of(filters))
-    before = filters.previous()
-    return None if filters.compare == "none" or first is None or first > before.start else before
+    return overview_figures.comparison(filters, usage.first_event_at(organization_id, environment_of(filters)))
 
 
 def _metered(organization_id: int, filters: Filters) -> dict[int, int]:
@@ -72,17 +71,34 @@ def _named(organization_id: int, search: CostSearch, found: Breakdown, used: Map
 
 
 def _earned(organization_id: int, search: CostSearch, before: Filters | None, used: Mapping[int, int]) -> Earned:
-    now, then = _of_each_user(organization_id, search.filters, used), None
-    if before:
-        then = _of_each_user(organization_id, before)
     if search.by == "user":
+        now = _of_each_user(organization_id, search.filters, used)
+        then = _of_each_user(organization_id, before) if before else None
         return Earned(revenue.of_users(now), revenue.of_users(then) if then else None)
-    filters = search.filters
-    pairs = usage.rows(organization_id, filters, "feature_user", hourly=not filters.whole_days, summed=True)
-    former: Sql | None = None
-    if before and then:
-        former = revenue.spread(then, usage.compared(organization_id, before, "feature_user"), search.by)
-    return Earned(revenue.spread(now, pairs, search.by), former)
+    return Earned(
+        spread_over_features(organization_id, search.filters, search.by, used=used),
+        spread_over_features(organization_id, before, search.by, is_before=True) if before else None,
+    )
+
+
+def spread_over_features(
+    organization_id: int,
+    filters: Filters,
+    by: By,
+    feature: str | None = None,
+    *,
+    is_before: bool = False,
+    used: Mapping[int, int] | None = None,
+) -> Sql:
+    """What features carry of their users' revenue, as `revenue.spread`: of all, or of one; now, or before."""
+
+    def rows(kind: usage.Kind) -> Sql:
+        if is_before:
+            return usage.compared(organization_id, filters, kind)
+        return usage.rows(organization_id, filters, kind, hourly=not filters.whole_days, summed=True)
+
+    each = _of_each_user(organization_id, filters, used)
+    return revenue.spread(each, rows("user"), rows("feature_user"), by, feature)
 
 
 def _of_each_user(organization_id: int, filters: Filters, used: Mapping[int, int] | None = None) -> Sql:

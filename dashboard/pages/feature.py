@@ -9,7 +9,7 @@ from dashboard import formats
 from dashboard.filters import Filters
 from dashboard.formats import compact, count, money, money_exact
 from dashboard.pages import overview_cards, value
-from dashboard.pages.cost_figures import comparison
+from dashboard.pages.cost_figures import comparison, spread_over_features
 from dashboard.pages.cost_notes import SPREAD
 from dashboard.pages.links import costs_href, requests_href
 from dashboard.pages.overview_figures import Figures, margin
@@ -17,8 +17,7 @@ from dashboard.pages.overview_figures import read as read_figures
 from dashboard.pages.parts import StatCard
 from dashboard.pages.value import TOP, Panel, ValueCosts
 from dashboard.pages.value_bars import user_bars
-from dashboard.queries import breakdown, usage, users
-from dashboard.queries import revenue as revenue_queries
+from dashboard.queries import breakdown, revenue, users
 from dashboard.queries.reading import snapshot
 from dashboard.queries.usage import Usage
 from dashboard.visit import Visit
@@ -65,15 +64,11 @@ def _carried(organization_id: int, filters: Filters) -> Carried:
         return Carried()
     whole = replace(filters, feature=None)
     before = comparison(organization_id, whole)
-    pairs = usage.rows(organization_id, whole, "feature_user", hourly=not whole.whole_days, summed=True)
-    each = revenue_queries.of_each_user(organization_id, whole.start, whole.until, whole.zone)
-    now = revenue_queries.of_feature(revenue_queries.spread(each, pairs, "feature"), filters.feature or "")
+    now = revenue.of_feature(spread_over_features(organization_id, whole, "feature", filters.feature))
     if before is None:
         return Carried(now)
-    former = usage.compared(organization_id, before, "feature_user")
-    each = revenue_queries.of_each_user(organization_id, before.start, before.until, before.zone)
-    spread = revenue_queries.spread(each, former, "feature")
-    return Carried(now, revenue_queries.of_feature(spread, filters.feature or ""))
+    former = spread_over_features(organization_id, before, "feature", filters.feature, is_before=True)
+    return Carried(now, revenue.of_feature(former))
 
 
 def _cards(figures: Figures, carried: Carried, filters: Filters) -> tuple[StatCard, ...]:

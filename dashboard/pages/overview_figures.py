@@ -75,18 +75,26 @@ def read(organization_id: int, filters: Filters) -> Figures:
         if bucket.start <= filters.until
     ]
     by_model = _by_model(usage.by_bucket(organization_id, filters, "model", hourly=hourly), buckets)
-    earned, earned_total, metered_total = _revenue(organization_id, filters, buckets)
+    before = comparison(filters, first)
+    earned = _earned(organization_id, filters, buckets, before)
     return Figures(
         first_event_at=first,
         hourly=hourly,
         buckets=buckets,
         by_bucket=[Usage.total(column) for column in zip(*by_model.values(), strict=True)] or [NOTHING] * len(buckets),
         by_model=by_model,
-        revenue=earned,
-        revenue_total=earned_total,
-        metered_total=metered_total,
-        previous=_previous(organization_id, filters, first, hourly=hourly, length=len(buckets)),
+        revenue=earned.shown,
+        revenue_total=earned.total,
+        metered_total=earned.metered,
+        previous=_previous(organization_id, before, earned.before, hourly, len(buckets)) if before else None,
     )
+
+
+def comparison(filters: Filters, first_event_at: datetime | None) -> Filters | None:
+    """The period to compare with; None when none is wanted, or the organization is younger than it."""
+    before = filters.previous()
+    is_younger = first_event_at is None or first_event_at > before.start
+    return None if filters.compare == "none" or is_younger else before
 
 
 def _by_model(rows: Sequence[BucketUsage], buckets: Sequence[Bucket]) -> dict[ModelKey, Sequence[Usage]]:
@@ -105,17 +113,37 @@ def _place(starts: Sequence[datetime], at: datetime) -> int:
     return max(0, bisect_right(starts, at) - 1)
 
 
-def _revenue(organization_id: int, filters: Filters, buckets: Sequence[Bucket]) -> tuple[Revenue | None, int, int]:
-    """The revenue of the buckets shown, and of the whole period: all of it, and what of it is metered."""
+@dataclass(frozen=True)
+class _Earned:
+    shown: Revenue | None = None
+    """By the buckets of the page; None where the filters name something that revenue does not belong to."""
+    total: int = 0
+    metered: int = 0
+    before: int | None = None
+
+
+def _earned(organization_id: int, filters: Filters, buckets: Sequence[Bucket], before: Filters | None) -> _Earned:
     if not has_revenue(filters) or not buckets:
-        return None, 0, 0
+        return _Earned()
     edges = [filters.start, *(bucket.start for bucket in buckets[1:]), buckets[-1].end]
     if buckets[0].start > filters.start:
         edges.insert(1, buckets[0].start)
-    found = revenue.by_bucket(organization_id, edges, filters.until, filters.zone, filters.user)
-    before = len(found.by_bucket) - len(buckets)
-    shown = Revenue(found.by_bucket[before:], found.ever_sent, found.metered[before:])
-    return shown, found.total, sum(found.metered)
+    # Mostly one period ends where the other begins: one look at what all users pay is then enough for both.
+    former = [before.start, before.until] if before and before.end == filters.start else []
+    found = revenue.by_bucket(organization_id, [*former, *edges], filters.until, filters.zone, filters.user)
+    own, metered = found.by_bucket[len(former) :], found.metered[len(former) :]
+    hidden = len(own) - len(buckets)
+    return _Earned(
+        Revenue(own[hidden:], found.ever_sent, metered[hidden:]),
+        sum(own),
+        sum(metered),
+        found.by_bucket[0] if former else _earned_before(organization_id, before) if before else None,
+    )
+
+
+def _earned_before(organization_id: int, before: Filters) -> int:
+    edges = [before.start, before.end]
+    return revenue.by_bucket(organization_id, edges, before.until, before.zone, before.user).total
 
 
 def has_revenue(filters: Filters) -> bool:
@@ -123,17 +151,8 @@ def has_revenue(filters: Filters) -> bool:
     return not filters.conditions or (filters.conditions.keys() == {"user"} and bool(filters.user))
 
 
-def _previous(
-    organization_id: int, filters: Filters, first: datetime | None, *, hourly: bool, length: int
-) -> Previous | None:
-    before = filters.previous()
-    if filters.compare == "none" or first is None or first > before.start:
-        return None
+def _previous(organization_id: int, before: Filters, earned: int | None, hourly: bool, length: int) -> Previous:
     rows = usage.previous(organization_id, before, hourly=hourly)
-    earned = None
-    if has_revenue(filters):
-        edges = [before.start, before.end]
-        earned = revenue.by_bucket(organization_id, edges, before.until, before.zone, before.user).total
     return Previous(_costs(rows, before, hourly, length), Usage.total(row.comparable for row in rows), earned)
 
 

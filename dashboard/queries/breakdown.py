@@ -22,7 +22,6 @@ LATEST_WITH_KEYS = 2_000
 MOST_KEYS = 20
 _MEASURES = ("events", "errors", "unpriced", "input_tokens", "output_tokens", "cost_picousd")
 _SUMS = ", ".join(f"sum({name}) AS {name}" for name in _MEASURES)
-_NOW = ", ".join(f"coalesce(n.{name}, 0) AS {name}" for name in _MEASURES)
 _LINE = (*_MEASURES, "before_events", "before_picousd", "revenue", "before_revenue")
 _OF_USERS = ("user", "feature_user")
 _ORDER: dict[Sort, str] = {
@@ -121,20 +120,19 @@ def by_value(organization_id: int, search: CostSearch, before: Filters | None, e
     then = usage.compared(organization_id, before, search.by) if before else _nothing(search.by)
     revenue = (earned and earned.now) or _nothing(search.by)
     former = (earned and earned.before) or _nothing(search.by)
-    statement = f"""WITH line AS ({_lines(now, then, revenue, former)}),
-marked AS (
-    SELECT *, count(*) FILTER (WHERE {_PAYING["short"]}) OVER () AS short,
-        count(*) FILTER (WHERE events > 0 AND {_PAYING["unknown"]}) OVER () AS unknown,
-        coalesce(sum(cost_picousd) FILTER (WHERE {_PAYING["unknown"]}) OVER (), 0) AS unknown_picousd FROM line
+    shown = _PAYING[search.paying]
+    statement = f"""WITH line AS MATERIALIZED ({_lines(search.by, now, then, revenue, former)}),
+total AS (
+    SELECT count(*) FILTER (WHERE {_PAYING["short"]}) AS short,
+        count(*) FILTER (WHERE events > 0 AND {_PAYING["unknown"]}) AS unknown,
+        coalesce(sum(cost_picousd) FILTER (WHERE {_PAYING["unknown"]}), 0) AS unknown_picousd,
+        count(*) FILTER (WHERE {shown}) AS count,
+        {", ".join(f"sum({name}) FILTER (WHERE {shown}) AS sum_{name}" for name in _LINE)}
+    FROM line
 ),
-page AS (
-    SELECT *, count(*) OVER () AS count, {", ".join(f"sum({name}) OVER () AS sum_{name}" for name in _LINE)}
-    FROM marked WHERE {_PAYING[search.paying]}
-    ORDER BY {_order(search)} LIMIT %s OFFSET %s
-)
-SELECT {_label(search.by)}, {", ".join(_LINE)}, short, unknown, unknown_picousd, count,
-    {", ".join(f"sum_{name}" for name in _LINE)}
-FROM page p {_names(search.by)} ORDER BY {_order(search)}"""  # noqa: S608
+page AS (SELECT * FROM line WHERE {shown} ORDER BY {_order(search)} LIMIT %s OFFSET %s)
+SELECT {_label(search.by)}, {", ".join(f"p.{name}" for name in _LINE)}, total.*
+FROM page p CROSS JOIN total {_names(search.by)} ORDER BY {_order(search)}"""  # noqa: S608
     params = (*now.params, *then.params, *revenue.params, *former.params, search.rows, search.after)
     found = fetch(statement, (*params, *_names_params(search.by, organization_id)))
     return _breakdown(found)
@@ -220,17 +218,21 @@ def _nothing(by: By) -> Sql:
     )
 
 
-def _lines(now: Sql, then: Sql, revenue: Sql, former: Sql) -> str:
-    return f"""SELECT value, provider, {_NOW}, coalesce(b.events, 0) AS before_events,
-    coalesce(b.cost_picousd, 0) AS before_picousd, r.picousd AS revenue, f.picousd AS before_revenue
-FROM (SELECT value, provider, {_SUMS} FROM ({now.text}) u GROUP BY 1, 2 HAVING sum(events) > 0) n
-FULL JOIN (
-    SELECT value, provider, sum(events) AS events, sum(cost_picousd) AS cost_picousd FROM ({then.text}) u
-    GROUP BY 1, 2 HAVING sum(events) > 0
-) b USING (value, provider)
-FULL JOIN (SELECT value, provider, picousd FROM ({revenue.text}) u) r USING (value, provider)
-FULL JOIN (SELECT value, provider, picousd FROM ({former.text}) u) f USING (value, provider)
-WHERE n.events > 0 OR b.events > 0 OR r.picousd <> 0 OR f.picousd <> 0"""  # noqa: S608
+def _lines(by: By, now: Sql, then: Sql, revenue: Sql, former: Sql) -> str:
+    """Everything about each value, added up in one pass: joins of as many sums take several times as long."""
+    zeros = ", ".join("0" for _ in _MEASURES)
+    return f"""SELECT value, {"''" if by == "user" else "provider"} AS provider, {_SUMS},
+    sum(before_events) AS before_events, sum(before_picousd) AS before_picousd,
+    round(sum(revenue)) AS revenue, round(sum(before_revenue)) AS before_revenue
+FROM (
+    SELECT value, provider, {", ".join(_MEASURES)}, 0 AS before_events, 0 AS before_picousd,
+        NULL::numeric AS revenue, NULL::numeric AS before_revenue FROM ({now.text}) n
+    UNION ALL SELECT value, provider, {zeros}, events, cost_picousd, NULL, NULL FROM ({then.text}) b
+    UNION ALL SELECT value, provider, {zeros}, 0, 0, picousd, NULL FROM ({revenue.text}) r
+    UNION ALL SELECT value, provider, {zeros}, 0, 0, NULL, picousd FROM ({former.text}) f
+) u
+GROUP BY 1, 2
+HAVING sum(events) > 0 OR sum(before_events) > 0 OR sum(revenue) <> 0 OR sum(before_revenue) <> 0"""  # noqa: S608
 
 
 def _order(search: CostSearch) -> str:

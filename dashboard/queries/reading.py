@@ -9,6 +9,8 @@ from typing import Any, cast
 from django.db import connection, transaction
 
 STATEMENT_TIMEOUT_MS = 15_000
+WORK_MEM = "64MB"
+"""For one sort or table of sums: those of many thousands of users are kept from being written to disk."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def snapshot() -> Iterator[None]:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 cursor.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
+                cursor.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
             yield
     finally:
         _read.reset(outer)

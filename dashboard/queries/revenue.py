@@ -64,28 +64,41 @@ def by_bucket(
 ) -> Revenue:
     """Revenue between neighbouring `edges` up to `until`, of all users or of one.
 
-    For the monthly amounts, one pass over the organization's revenue_change by its unique index (tracked_user,
-    effective_at): each change of an amount counts from its moment on, so users are never multiplied by buckets.
+    For the monthly amounts, the one in force at the first edge by the key of revenue_change (tracked_user,
+    effective_at), and what changes later by its index on the time: each change counts from its moment on, so users are
+    never multiplied by buckets.
     """
     pieces = spans(edges, until, zone)
-    statement = """WITH change AS (
-    SELECT c.effective_at, c.monthly_revenue_usd - coalesce(lag(c.monthly_revenue_usd) OVER (
-        PARTITION BY c.tracked_user_id ORDER BY c.effective_at), 0) AS amount
-    FROM revenue_change c JOIN tracked_user u ON u.id = c.tracked_user_id
-    WHERE u.organization_id = %s AND (%s::text IS NULL OR u.external_id = %s)
-)
-SELECT width_bucket(effective_at, %s::timestamptz[]) AS span, sum(amount),
-    sum(amount * extract(epoch FROM effective_at)) FROM change GROUP BY 1 ORDER BY 1"""
+    own = f"""revenue_change c JOIN tracked_user u ON u.id = c.tracked_user_id
+    WHERE u.organization_id = %s {"" if external_id is None else "AND u.external_id = %s"}"""
+    statement = f"""SELECT 0, count(*), sum(amount), 0 FROM (
+    SELECT DISTINCT ON (c.tracked_user_id) c.monthly_revenue_usd AS amount FROM {own} AND c.effective_at < %s
+    ORDER BY c.tracked_user_id DESC, c.effective_at DESC
+) f
+UNION ALL SELECT width_bucket(effective_at, %s::timestamptz[]) AS span, count(*), sum(change),
+    sum(change * extract(epoch FROM effective_at))
+FROM (
+    SELECT c.effective_at, c.monthly_revenue_usd - coalesce(({_AMOUNT_BEFORE}), 0) AS change
+    FROM {own} AND c.effective_at >= %s
+) l GROUP BY 1"""  # noqa: S608
+    whose = (organization_id,) if external_id is None else (organization_id, external_id)
     # The last threshold keeps what takes effect after the period apart.
     thresholds = [*(piece.start for piece in pieces), pieces[-1].end if pieces else until]
-    rows = fetch(statement, (organization_id, external_id, external_id, thresholds))
-    changes = {int(span): (amount, weighted) for span, amount, weighted in rows}
+    rows = fetch(statement, (*whose, thresholds[0], thresholds, *whose, thresholds[0]))
+    changes = {int(span): (amount or Decimal(), Decimal(weighted)) for span, _, amount, weighted in rows}
     monthly = _accumulated(pieces, changes, max(len(edges) - 1, 0))
+    ever_sent = any(count for _, count, *_ in rows)
     used = metered.by_bucket(organization_id, edges, until, external_id)
     if used is None:
-        return Revenue(monthly, ever_sent=bool(rows))
+        return Revenue(monthly, ever_sent)
     both = tuple(sum(pair) for pair in zip(monthly, used, strict=True))
-    return Revenue(both, ever_sent=bool(rows) or any(used), metered=used)
+    return Revenue(both, ever_sent=ever_sent or any(used), metered=used)
+
+
+_AMOUNT_BEFORE = """SELECT b.monthly_revenue_usd FROM revenue_change b
+    WHERE b.tracked_user_id = c.tracked_user_id AND b.effective_at < c.effective_at
+    ORDER BY b.effective_at DESC LIMIT 1"""
+"""What the user of a change `c` paid before it."""
 
 
 def by_user(
@@ -125,34 +138,38 @@ def of_each_user(
     external_id: str | None = None,
     used: Mapping[int, int] | None = None,
 ) -> Sql:
-    """Rows (tracked_user_id, picousd) of the users who had an amount before `until`, all or the one; for a statement.
+    """Rows (tracked_user_id, picousd) of the users who had an amount before `until`, all or the one, to be summed up.
 
     `used` is their metered revenue in picousd, which is added; read here where it is not given.
 
-    Sequential over the organization's revenue_change. Multiplied before it is divided, so that nothing is lost.
+    By the key and the time index of revenue_change, as `by_bucket`. Multiplied before it is divided, so that nothing is
+    lost.
     """
     pieces = spans([start, until], until, zone)
+    months = sum((_seconds(piece.end - piece.start) / piece.month_seconds for piece in pieces), Fraction())
     columns = zip(*((piece.start, piece.end, piece.month_seconds) for piece in pieces), strict=True)
     starts, ends, seconds = columns if pieces else ((), (), ())
-    monthly = Sql(
-        """SELECT a.tracked_user_id, round(coalesce(sum(a.usd * 1000000000000 * greatest(0, extract(epoch FROM
-    least(a.valid_to, s.until) - greatest(a.valid_from, s.start))) / s.month_seconds), 0)) AS picousd
+    whose = (organization_id,) if external_id is None else (organization_id, external_id)
+    own = f"""revenue_change c JOIN tracked_user u ON u.id = c.tracked_user_id
+    WHERE u.organization_id = %s {"" if external_id is None else "AND u.external_id = %s"}"""
+    text = f"""SELECT tracked_user_id, usd * %s::numeric / %s::numeric AS picousd FROM (
+    SELECT DISTINCT ON (c.tracked_user_id) c.tracked_user_id, c.monthly_revenue_usd AS usd
+    FROM {own} AND c.effective_at <= %s ORDER BY c.tracked_user_id DESC, c.effective_at DESC
+) f
+UNION ALL SELECT l.tracked_user_id, coalesce(sum(l.change * 1000000000000 * greatest(0, extract(epoch FROM
+    s.until - greatest(l.effective_at, s.start))) / s.month_seconds), 0)
 FROM (
-    SELECT c.tracked_user_id, c.monthly_revenue_usd AS usd, c.effective_at AS valid_from,
-        coalesce(lead(c.effective_at) OVER (PARTITION BY c.tracked_user_id ORDER BY c.effective_at), %s) AS valid_to
-    FROM revenue_change c JOIN tracked_user u ON u.id = c.tracked_user_id
-    WHERE u.organization_id = %s AND (%s::text IS NULL OR u.external_id = %s) AND c.effective_at < %s
-) a LEFT JOIN unnest(%s::timestamptz[], %s::timestamptz[], %s::bigint[]) AS s (start, until, month_seconds) ON true
-GROUP BY 1""",
-        (until, organization_id, external_id, external_id, until, list(starts), list(ends), list(seconds)),
-    )
+    SELECT c.tracked_user_id, c.effective_at, c.monthly_revenue_usd - coalesce(({_AMOUNT_BEFORE}), 0) AS change
+    FROM {own} AND c.effective_at > %s AND c.effective_at < %s
+) l LEFT JOIN unnest(%s::timestamptz[], %s::timestamptz[], %s::bigint[]) AS s (start, until, month_seconds) ON true
+GROUP BY 1"""  # noqa: S608
+    params = (*whose, start, *whose, start, until, list(starts), list(ends), list(seconds))
+    monthly = Sql(text, (months.numerator * PICOUSD_PER_USD, months.denominator, *params))
     if used is None:
         used = metered.of_each_user(organization_id, start, until, external_id)
     if not used:
         return monthly
-    both = f"""SELECT tracked_user_id, sum(picousd) AS picousd FROM (
-    {monthly.text} UNION ALL SELECT * FROM unnest(%s::bigint[], %s::numeric[])
-) m GROUP BY 1"""  # noqa: S608
+    both = f"{monthly.text} UNION ALL SELECT * FROM unnest(%s::bigint[], %s::numeric[])"  # noqa: S608
     return Sql(both, (*monthly.params, list(used), list(used.values())))
 
 
@@ -161,31 +178,35 @@ def of_users(each: Sql) -> Sql:
     return Sql(f"SELECT tracked_user_id AS value, '' AS provider, picousd FROM ({each.text}) e", each.params)  # noqa: S608
 
 
-def spread(each: Sql, pairs: Sql, kind: str) -> Sql:
+def spread(each: Sql, users: Sql, pairs: Sql, kind: str, feature: str | None = None) -> Sql:
     """Rows (value, provider, picousd) by 'feature' or 'feature_user': what a feature's users pay, by its cost share.
 
     A user's revenue is spread over the features that caused the user's cost in the same period, by their share of that
-    cost; where nothing was spent, by their share of the requests. `pairs` are rows of usage by feature and user.
-    Revenue of users without requests in the period belongs to no feature.
+    cost; where nothing was spent, by their share of the requests. `users` and `pairs` are rows of usage by user, and by
+    feature and user. Revenue of users without requests in the period belongs to no feature. With `feature`, only that
+    one's rows are read.
     """
-    value, provider = ("feature", "''") if kind == "feature" else ("tracked_user_id", "feature")
-    text = f"""SELECT {value} AS value, {provider} AS provider, round(sum(picousd)) AS picousd FROM (
-    SELECT p.feature, p.tracked_user_id, CASE WHEN sum(p.cost) OVER of_user > 0
-        THEN r.picousd * p.cost / sum(p.cost) OVER of_user
-        ELSE r.picousd * p.events / sum(p.events) OVER of_user END AS picousd
-    FROM (
-        SELECT value AS tracked_user_id, provider AS feature, sum(cost_picousd) AS cost, sum(events) AS events
-        FROM ({pairs.text}) u GROUP BY 1, 2 HAVING sum(events) > 0
-    ) p JOIN ({each.text}) r ON r.tracked_user_id = p.tracked_user_id
-    WINDOW of_user AS (PARTITION BY p.tracked_user_id)
-) s GROUP BY 1, 2"""  # noqa: S608
-    return Sql(text, (*pairs.params, *each.params))
+    value, provider = ("p.provider", "''") if kind == "feature" else ("p.value", "p.provider")
+    # The digits behind the point are those that the quotient shall have: cents of whole companies stay exact.
+    text = f"""WITH rate AS MATERIALIZED (
+    SELECT tracked_user_id, CASE WHEN cost > 0 THEN (picousd + 0.{"0" * 24}) / cost END AS per_picousd,
+        CASE WHEN cost <= 0 THEN (picousd + 0.{"0" * 24}) / events END AS per_event
+    FROM (SELECT tracked_user_id, sum(picousd) AS picousd FROM ({each.text}) e GROUP BY 1) earned JOIN (
+        SELECT value AS tracked_user_id, sum(cost_picousd) AS cost, sum(events) AS events FROM ({users.text}) u
+        GROUP BY 1 HAVING sum(events) > 0
+    ) used USING (tracked_user_id)
+)
+SELECT {value} AS value, {provider} AS provider,
+    round(sum(coalesce(p.cost_picousd * r.per_picousd, p.events * r.per_event))) AS picousd
+FROM ({pairs.text}) p JOIN rate r ON r.tracked_user_id = p.value
+{"" if feature is None else "WHERE p.provider = %s"} GROUP BY 1, 2 HAVING sum(p.events) > 0"""  # noqa: S608
+    return Sql(text, (*each.params, *users.params, *pairs.params, *(() if feature is None else (feature,))))
 
 
-def of_feature(spread: Sql, feature: str) -> int | None:
-    """One feature's part of `spread` in picousd; None where none of its users has a known revenue."""
-    found = fetch(f"SELECT picousd FROM ({spread.text}) s WHERE value = %s", (*spread.params, feature))  # noqa: S608
-    return int(found[0][0]) if found else None
+def of_feature(spread: Sql) -> int | None:
+    """What the one feature of a `spread` carries, in picousd; None where none of its users has a known revenue."""
+    found = fetch(spread.text, spread.params)
+    return int(found[0][2]) if found else None
 
 
 @dataclass(frozen=True)

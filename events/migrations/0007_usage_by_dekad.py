@@ -1,10 +1,10 @@
-"""Usage by user, and by user and feature, in thirds of a month: any period is a few of them and a few days.
+"""Usage by user, and by user and feature, in thirds of a month: any period is a few of them and a few days. And an index on when revenue changes.
 
 What is folded already is added up from the daily rollups. The lock is the folder's (`events/rollups.py`): it must not
 fold in between what would then be missing.
 """
 
-from django.db import migrations
+from django.db import migrations, models
 
 MEASURES = """
     events bigint NOT NULL,
@@ -73,4 +73,10 @@ DROP FUNCTION dekad_of(date);
 class Migration(migrations.Migration):
     dependencies = [("events", "0006_time_zone_change")]
 
-    operations = [migrations.RunSQL(TABLES + VIEWS + BACKFILL, DROP)]
+    operations = [
+        migrations.RunSQL(TABLES + VIEWS + BACKFILL, DROP),
+        migrations.AddIndex(
+            model_name="revenuechange",
+            index=models.Index(fields=["effective_at"], name="revenue_change_at"),
+        ),
+    ]

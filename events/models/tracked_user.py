@@ -40,6 +40,8 @@ class RevenueChange(models.Model):
     class Meta:
         db_table = "revenue_change"
         ordering = ("-effective_at",)
+        # What changed in a period is found among what everybody ever paid.
+        indexes = (models.Index(fields=["effective_at"], name="revenue_change_at"),)
         constraints = (
             models.UniqueConstraint(fields=["tracked_user", "effective_at"], name="revenue_change_once"),
             models.CheckConstraint(condition=models.Q(monthly_revenue_usd__gte=0), name="revenue_change_not_negative"),
