@@ -34,7 +34,8 @@ class LatencyTable:
 def latency_table(found: Latency) -> LatencyTable:
     """The measures that at least one call told."""
     measures = ("Whole call", "", found.answer), ("Streaming", STREAMING, found.last_token)
-    note = f"Of the latest {count(found.latest)} requests." if found.latest else ""
+    whose = f"the {found.among}'s" if found.among else "the"
+    note = f"Matches among {whose} latest {count(found.latest)} requests." if found.latest else ""
     return LatencyTable([_row(name, what, one) for name, what, one in measures if one], note)
 
 

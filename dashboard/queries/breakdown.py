@@ -11,7 +11,7 @@ from typing import Any
 from dashboard.cost_search import By, CostSearch, Paying, Sort
 from dashboard.filters import Filters
 from dashboard.queries import dearest, usage, user_rows
-from dashboard.queries.conditions import environment_of, id_floor, on_events
+from dashboard.queries.conditions import id_floor, on_events
 from dashboard.queries.dearest import Dear
 from dashboard.queries.reading import Sql, fetch
 from dashboard.queries.usage import NOTHING, Usage
@@ -143,7 +143,7 @@ def by_bucket(organization_id: int, filters: Filters, by: By, limit: int, *, hou
 
     Of users by day, only the dearest are read; of anything else, the same index range as `by_value`.
     """
-    if usage.source_of(filters, by, hourly=hourly) in ("users", "pairs"):
+    if by in _OF_USERS and usage.source_of(filters, by, hourly=hourly) != "events":
         return _by_day_of_users(organization_id, filters, by, limit)
     source = usage.rows(organization_id, filters, by, hourly=hourly)
     statement = f"""WITH used AS MATERIALIZED (
@@ -182,14 +182,10 @@ def _by_day_of_users(organization_id: int, filters: Filters, by: By, limit: int)
 def _days_of(organization_id: int, filters: Filters, by: By, top: Sequence[Dear]) -> list[tuple[Any, ...]]:
     """The days of some users, or users and features: keys of usage_day_user, or of usage_day_user_feature."""
     ids, features = [one.value for one in top], [one.feature for one in top]
-    source = user_rows.rows(
-        organization_id,
-        environment_of(filters),
-        Cover(days=filters.days),
-        with_feature=by == "feature_user",
-        users=ids,
-        features=features if by == "feature_user" else None if filters.feature is None else [filters.feature],
-    )
+    only = [user_rows.one_of(ids)]
+    if by == "feature_user":
+        only.append(Sql("e.feature = ANY(%s)", (sorted(set(features)),)))
+    source = usage.of_users(organization_id, filters, by, Cover(days=filters.days), *only)
     statement = f"""SELECT u.at, {_label(by)}, sum(u.cost_picousd) FROM ({source.text}) u
 JOIN unnest(%s::bigint[], %s::text[]) WITH ORDINALITY AS p (value, provider, place) USING (value, provider) {_names(by)}
 GROUP BY p.place, u.at, {_label(by)} ORDER BY p.place, 1"""  # noqa: S608

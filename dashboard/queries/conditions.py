@@ -60,16 +60,39 @@ def on_events(organization_id: int, filters: Filters, lower: UUID, upper: UUID) 
 
     A keyset cursor takes the place of `upper`: beside it, the planner would start at the period's end and walk.
     """
-    own = Sql(
-        "e.organization_id = %s AND e.environment = %s AND e.id >= %s AND e.id < %s",
-        (organization_id, environment_of(filters), lower, upper),
-    )
-    return Sql.all_of([own, *(_event(organization_id, *each) for each in filters.conditions.items())])
+    return Sql.all_of(parted(organization_id, filters, None, lower, upper))
 
 
 def on_cells(filters: Filters) -> Sql:
     """Rows `e` of `usage_day_cell_now` that meet every condition; all of them must be in CELL_WORDS."""
     return Sql.all_of([_dimension(word, value) for word, value in filters.conditions.items()])
+
+
+def on_users(organization_id: int, filters: Filters) -> Sql:
+    """Rows `e` of the rollups by user, or by user and feature, that meet the conditions on these two."""
+    found = [Sql("true")]
+    if filters.user is not None:
+        known = "SELECT id FROM tracked_user WHERE organization_id = %s AND external_id = %s"
+        found.append(
+            Sql(f"e.tracked_user_id = ({known})", (organization_id, filters.user))
+            if filters.user
+            else Sql("e.tracked_user_id = 0")
+        )
+    if filters.feature is not None:
+        found.append(_dimension("feature", filters.feature))
+    return Sql.all_of(found)
+
+
+def parted(organization_id: int, filters: Filters, first: str | None, lower: UUID, upper: UUID) -> tuple[Sql, Sql]:
+    """As `on_events`, in two parts: what the index of the condition `first` finds, and all other conditions."""
+    conditions = dict(filters.conditions)
+    range_ = Sql(
+        "e.organization_id = %s AND e.environment = %s AND e.id >= %s AND e.id < %s",
+        (organization_id, environment_of(filters), lower, upper),
+    )
+    leading = [range_] if first is None else [range_, _event(organization_id, first, conditions.pop(first))]
+    others = [_event(organization_id, *each) for each in conditions.items()]
+    return Sql.all_of(leading), Sql.all_of([Sql("true"), *others])
 
 
 def _event(organization_id: int, word: str, value: str) -> Sql:

@@ -44,12 +44,12 @@ def find(organization_id: int, filters: Filters, kind: usage.Kind, limit: int) -
 
     Users on whole days without conditions among the candidates, by usage_dekad_user_dearest; else all are added up.
     """
-    if usage.source_of(filters, kind) != "users":
+    if usage.source_of(filters, kind) != "users" or filters.conditions:
         rows = usage.rows(organization_id, filters, kind, hourly=not filters.whole_days, summed=True)
         return _read(_top(rows), (*rows.params, limit))
     some = _candidates(organization_id, filters)
     environment, cover = environment_of(filters), cover_of(filters, by_month=True)
-    few = user_rows.rows(organization_id, environment, cover, users=sorted(some.users))
+    few = user_rows.rows(organization_id, environment, cover, user_rows.one_of(some.users))
     everybody = user_rows.rows(organization_id, environment, cover)
     statement = f"""WITH few AS MATERIALIZED ({_top(few)}),
 enough AS MATERIALIZED (SELECT %s OR coalesce(count(*) = %s AND min(cost) > %s, false) AS yes FROM few)

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dashboard.filters import Filters
-from dashboard.queries.conditions import environment_of, id_floor, on_events
+from dashboard.queries.conditions import environment_of, id_floor, parted
 from dashboard.queries.reading import fetch
 from events.rollups import LATENCY_GAMMA
 
 SHARES = (0.5, 0.95, 0.99)
-SCANNED = 50_000
+SCANNED = 20_000
 """How many of the latest requests are looked at where no rollup knows the filters."""
 
 
@@ -35,13 +35,15 @@ class Latency:
     last_token: Percentiles | None
     latest: int = 0
     """Where only the latest requests were looked at: how many; 0 when all were."""
+    among: str = ""
+    """Of what these were the latest: of one 'user', 'session', 'conversation' or 'feature', or '' of all."""
 
 
 def of_period(organization_id: int, filters: Filters) -> Latency:
     """Percentiles of what the filters find: from the buckets of a day, which are 5 % wide, or exact from the events.
 
     Index ranges of usage_day_latency and usage_day_stream for everything, one feature or one model on whole days; else
-    the latest SCANNED requests by event_newest.
+    the matches among the latest SCANNED requests by event_newest, or by the index of one condition.
     """
     kind = _kind(filters)
     return _of_events(organization_id, filters) if kind is None else _of_days(organization_id, filters, *kind)
@@ -104,17 +106,23 @@ def _of_buckets(buckets: Sequence[tuple[int, int]]) -> Percentiles | None:
 
 
 def _of_events(organization_id: int, filters: Filters) -> Latency:
-    wanted = on_events(organization_id, filters, id_floor(filters.start), id_floor(filters.end))
-    shares = f"ARRAY{list(SHARES)}"
-    statement = f"""SELECT count(*), count(latency_ms), percentile_cont({shares}) WITHIN GROUP (ORDER BY latency_ms),
-    count(streaming_duration_ms), percentile_cont({shares}) WITHIN GROUP (ORDER BY streaming_duration_ms)
-FROM (
-    SELECT e.latency_ms, e.streaming_duration_ms FROM event e WHERE {wanted.text}
-    ORDER BY e.id DESC LIMIT {SCANNED + 1}
-) latest"""  # noqa: S608
-    [(events, answered, answer, streamed, last_token)] = fetch(statement, wanted.params)
+    """Not the latest matches but the matches among the latest: to find many of a rare kind takes seconds."""
+    among = next((word for word in ("user", "session", "conversation", "feature") if word in filters.conditions), "")
+    lower, upper = id_floor(filters.start), id_floor(filters.end)
+    found_by_index, wanted = parted(organization_id, filters, among or None, lower, upper)
+    shares, matching = f"ARRAY{list(SHARES)}", f"FILTER (WHERE {wanted.text})"
+    measures = ", ".join(
+        f"count({name}) {matching}, percentile_cont({shares}) WITHIN GROUP (ORDER BY {name}) {matching}"
+        for name in ("latency_ms", "streaming_duration_ms")
+    )
+    statement = f"""SELECT count(*), {measures}
+FROM (SELECT e.* FROM event e WHERE {found_by_index.text} ORDER BY e.id DESC LIMIT {SCANNED + 1}) e"""  # noqa: S608
+    [(events, answered, answer, streamed, last_token)] = fetch(
+        statement, (*(wanted.params * 4), *found_by_index.params)
+    )
+    latest = (SCANNED, among) if events > SCANNED else ()
     return Latency(
         Percentiles(answered, *answer) if answered else None,
         Percentiles(streamed, *last_token) if streamed else None,
-        SCANNED if events > SCANNED else 0,
+        *latest,
     )

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from dashboard.filters import META, Filters, day_start, local_day, local_hour, next_day
 from dashboard.queries import user_rows
-from dashboard.queries.conditions import CELL_WORDS, FINE, environment_of, id_floor, on_cells, on_events
+from dashboard.queries.conditions import CELL_WORDS, FINE, environment_of, id_floor, on_cells, on_events, on_users
 from dashboard.queries.reading import Sql, fetch
 from dashboard.queries.user_rows import Cover, cover_of
 
@@ -117,10 +117,10 @@ def source_of(filters: Filters, kind: Kind = "total", *, hourly: bool = False) -
     words = filters.conditions.keys()
     if kind.startswith(META) or (kind in _OF_USERS and not by_day):
         return "events"
-    if kind in _OF_USERS:
-        if kind == "user" and not words:
-            return "users"
-        return "pairs" if words <= {"feature"} else "events"
+    if kind in _OF_USERS or "user" in words:
+        if kind not in (*_OF_USERS, "total", "feature") or not by_day or not words <= {"user", "feature"}:
+            return "events"
+        return "users" if kind in ("user", "total") and "feature" not in words else "pairs"
     if not words:
         return "narrow"
     return "cells" if words <= CELL_WORDS and by_day else "events"
@@ -190,13 +190,7 @@ def rows(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool, su
             return _narrow(organization_id, filters, kind, hourly=hourly or not filters.whole_days)
         case "users" | "pairs" as source:
             cover = cover_of(filters, by_month=source == "users") if summed else Cover(days=filters.days)
-            return user_rows.rows(
-                organization_id,
-                environment_of(filters),
-                cover,
-                with_feature=kind == "feature_user",
-                features=None if filters.feature is None else [filters.feature],
-            )
+            return of_users(organization_id, filters, kind, cover)
         case "cells":
             return _cells(organization_id, filters, kind)
         case "events":
@@ -228,6 +222,17 @@ WHERE organization_id = %s AND environment = %s AND kind = %s AND hour >= %s AND
 WHERE organization_id = %s AND environment = %s AND kind = %s AND day >= %s AND day <= %s""",  # noqa: S608
         (*own, filters.days[0], filters.days[-1]),
     )
+
+
+def of_users(organization_id: int, filters: Filters, kind: Kind, cover: Cover, *only: Sql) -> Sql:
+    """Rows (at, value, provider, measures) by user, feature and user, feature or in total, from the rollups of users."""
+    wanted = Sql.all_of([on_users(organization_id, filters), *only])
+    by_feature = source_of(filters, kind) == "pairs"
+    found = user_rows.rows(organization_id, environment_of(filters), cover, wanted, with_feature=by_feature)
+    if kind == "feature_user" or (kind == "user" and not by_feature):
+        return found
+    value = {"user": "value", "feature": "provider", "total": "''"}[kind]
+    return Sql(f"SELECT at, {value} AS value, '' AS provider, {_MEASURES} FROM ({found.text}) r", found.params)  # noqa: S608
 
 
 def _cells(organization_id: int, filters: Filters, kind: Kind) -> Sql:
@@ -278,13 +283,12 @@ WHERE organization_id = %s AND environment = %s AND kind = 'total' AND hour >= %
     cut_day = local_day(filters.until, filters.zone)
     if source_of(filters, hourly=hourly) == "events" or not filters.start <= cut_day < filters.end:
         return _events_until(organization_id, filters, hourly, filters.start, filters.end)
-    cells, wanted = on_cells(filters), cut_day.astimezone(filters.zone).date()
+    day, whole = cut_day.astimezone(filters.zone).date(), rows(organization_id, filters, "total", hourly=False)
     rest = _events_until(organization_id, filters, hourly, cut_day, next_day(cut_day, filters.zone))
     return Sql(
-        f"""SELECT e.day AS at, e.day < %s AS comparable, {_MEASURES} FROM usage_day_cell_now e
-WHERE e.organization_id = %s AND e.environment = %s AND e.day >= %s AND e.day <= %s AND e.day <> %s AND {cells.text}
+        f"""SELECT at, at < %s AS comparable, {_MEASURES} FROM ({whole.text}) w WHERE at <> %s
 UNION ALL {rest.text}""",  # noqa: S608
-        (wanted, *own, filters.days[0], filters.days[-1], wanted, *cells.params, *rest.params),
+        (day, *whole.params, day, *rest.params),
     )
 
 

@@ -5,7 +5,7 @@ covered by whole months, by whole dekads (thirds of a month, as `usage_dekad_use
 edges; where most days of a dekad are wanted, the others are taken off it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
@@ -79,36 +79,28 @@ def cover_of(filters: Filters, *, by_month: bool) -> Cover:
     return Cover.of(filters.days, latest, by_month=by_month)
 
 
-def rows(
-    organization_id: int,
-    environment: int,
-    cover: Cover,
-    *,
-    with_feature: bool = False,
-    users: Sequence[int] | None = None,
-    features: Sequence[str] | None = None,
-) -> Sql:
-    """Rows (at, value, provider, measures) by user, of all or of some; `provider` is the feature where it is wanted.
+def rows(organization_id: int, environment: int, cover: Cover, *only: Sql, with_feature: bool = False) -> Sql:
+    """Rows (at, value, provider, measures) by user, of all or only of rows `e`; with the feature as the `provider`.
 
     Ranges of the keys of the rollups by user, or by user and feature; these have no months.
     """
-    only = Sql.all_of([_one_of("e.tracked_user_id", users), _one_of("e.feature", features)])
-    tables = _PAIR_TABLES if with_feature or features is not None else _TABLES
+    tables, wanted = _PAIR_TABLES if with_feature else _TABLES, Sql.all_of(only) if only else Sql("true")
     pieces = [
         Sql(
             f"""SELECT e.{step} AS at, e.tracked_user_id AS value, {"e.feature" if with_feature else "''"} AS provider,
     {", ".join(f"{sign}e.{name} AS {name}" for name in MEASURES)}
 FROM {tables[step]} e
-WHERE e.organization_id = %s AND e.environment = %s AND e.{step} = ANY(%s::date[]) AND {only.text}""",  # noqa: S608
-            (organization_id, environment, list(first_days), *only.params),
+WHERE e.organization_id = %s AND e.environment = %s AND e.{step} = ANY(%s::date[]) AND {wanted.text}""",  # noqa: S608
+            (organization_id, environment, list(first_days), *wanted.params),
         )
         for step, first_days, sign in cover.steps
     ]
     return Sql(" UNION ALL ".join(piece.text for piece in pieces), tuple(p for piece in pieces for p in piece.params))
 
 
-def _one_of(column: str, values: Sequence[int] | Sequence[str] | None) -> Sql:
-    return Sql("true") if values is None else Sql(f"{column} = ANY(%s)", (list(values),))
+def one_of(ids: Iterable[int]) -> Sql:
+    """The condition that a row `e` is of one of these users."""
+    return Sql("e.tracked_user_id = ANY(%s)", (sorted(set(ids)),))
 
 
 def _all_days(first: date, last: date) -> list[date]:

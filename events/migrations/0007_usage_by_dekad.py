@@ -1,4 +1,5 @@
-"""Usage by user, and by user and feature, in thirds of a month: any period is a few of them and a few days. And an index on when revenue changes.
+"""Usage by user, and by user and feature, in thirds of a month: any period is a few of them and a few days. And indexes
+for one feature's or model's days, and for what users pay in a period.
 
 What is folded already is added up from the daily rollups. The lock is the folder's (`events/rollups.py`): it must not
 fold in between what would then be missing.
@@ -42,6 +43,9 @@ CREATE TABLE usage_dekad_user_feature (
     {MEASURES},
     PRIMARY KEY (organization_id, environment, feature, dekad, tracked_user_id)
 );
+-- Many cells share a feature or a model, and equal keys are stored once.
+CREATE INDEX usage_day_cell_feature ON usage_day_cell (organization_id, environment, feature, day);
+CREATE INDEX usage_day_cell_model ON usage_day_cell (organization_id, environment, model, day);
 """
 
 VIEWS = f"""
@@ -67,6 +71,7 @@ DROP = """
 DROP VIEW usage_dekad_user_now, usage_dekad_user_feature_now;
 DROP TABLE usage_dekad_user, usage_dekad_user_feature;
 DROP FUNCTION dekad_of(date);
+DROP INDEX usage_day_cell_feature, usage_day_cell_model;
 """
 
 

@@ -7,6 +7,7 @@ from statistics import quantiles
 import pytest
 
 from dashboard.filters import Filters
+from dashboard.pages.latency_table import latency_table
 from dashboard.queries import latency
 from events.models import Organization
 from events.rollups import latency_bucket
@@ -81,3 +82,23 @@ def test_where_nothing_was_told_nothing_is_claimed(organization: Organization) -
     for words in ({}, {"user": "u"}, {"period": "24h"}):
         found = latency.of_period(organization.pk, Filters.from_query(words, NOW, organization.zone))
         assert found == latency.Latency(None, None)
+
+
+def test_of_many_requests_the_matches_among_the_latest_are_looked_at(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latency, "SCANNED", 4)
+    calls = [
+        Call(at=NOW - timedelta(minutes=number), user="u", step=f"s{number % 2}", latency_ms=100.0 + number)
+        for number in range(9)
+    ]
+    store_events(organization, [*calls, *(Call(at=NOW, step="s0", latency_ms=9e5) for _ in range(9))])
+
+    def notes(**words: str) -> tuple[int, str]:
+        found = latency.of_period(organization.pk, Filters.from_query(words, NOW, organization.zone))
+        return (found.answer.calls if found.answer else 0), latency_table(found).note
+
+    assert notes(user="u", step="s0") == (2, "Matches among the user's latest 4 requests.")
+    assert notes(step="s1") == (0, "Matches among the latest 4 requests.")
+    assert notes(user="u", step="s0", q="nothing") == (0, "Matches among the user's latest 4 requests.")
+    assert notes(user="nobody") == (0, "")

@@ -84,10 +84,11 @@ def expected(calls: list[Call], filters: Filters) -> Usage:
         ({"model": "gpt-4o", "tier": "batch", "period": "7d"}, "cells"),
         ({"status": "MAX_TOKENS"}, "cells"),
         ({"status": "ok"}, "cells"),
-        ({"user": "u-1"}, "events"),
-        ({"user": "(none)", "feature": "(none)"}, "events"),
+        ({"user": "u-1"}, "users"),
+        ({"user": "(none)", "feature": "(none)"}, "pairs"),
         ({"period": "24h", "feature": "chat"}, "events"),
-        ({"user": "nobody"}, "events"),
+        ({"user": "nobody"}, "users"),
+        ({"user": "u-1", "model": "gpt-4o"}, "events"),
     ],
 )
 def test_each_source_gives_the_sums_of_the_events(
