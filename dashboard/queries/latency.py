@@ -116,11 +116,11 @@ def _of_events(organization_id: int, filters: Filters) -> Latency:
         for name in ("latency_ms", "streaming_duration_ms")
     )
     statement = f"""SELECT count(*), {measures}
-FROM (SELECT e.* FROM event e WHERE {found_by_index.text} ORDER BY e.id DESC LIMIT {SCANNED + 1}) e"""  # noqa: S608
+FROM (SELECT e.* FROM event e WHERE {found_by_index.text} ORDER BY e.id DESC LIMIT {SCANNED}) e"""  # noqa: S608
     [(events, answered, answer, streamed, last_token)] = fetch(
         statement, (*(wanted.params * 4), *found_by_index.params)
     )
-    latest = (SCANNED, among) if events > SCANNED else ()
+    latest = (SCANNED, among) if events == SCANNED else ()
     return Latency(
         Percentiles(answered, *answer) if answered else None,
         Percentiles(streamed, *last_token) if streamed else None,

@@ -225,7 +225,7 @@ WHERE organization_id = %s AND environment = %s AND kind = %s AND day >= %s AND 
 
 
 def of_users(organization_id: int, filters: Filters, kind: Kind, cover: Cover, *only: Sql) -> Sql:
-    """Rows (at, value, provider, measures) by user, feature and user, feature or in total, from the rollups of users."""
+    """Rows (at, value, provider, measures) by user, user and feature, feature, or in total, from users' rollups."""
     wanted = Sql.all_of([on_users(organization_id, filters), *only])
     by_feature = source_of(filters, kind) == "pairs"
     found = user_rows.rows(organization_id, environment_of(filters), cover, wanted, with_feature=by_feature)
