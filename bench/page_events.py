@@ -1,7 +1,7 @@
 """Many different events for measuring pages: written by the database itself, spread evenly over the last 90 days.
 
-12 features, 40 models of 5 providers, 5 statuses, log-normal tokens and latencies, metadata of about 120 bytes, and users
-as they are: half of the requests come from one in a hundred of them.
+12 features, 40 models of 5 providers, 5 statuses, log-normal tokens and latencies, metadata of about 120 bytes, and
+users as they are: one in a hundred makes more than half of the requests.
 """
 
 from pathlib import Path
@@ -53,7 +53,7 @@ SELECT (lpad(to_hex(at_ms), 12, '0') || '7' || lpad(to_hex(n %% 4096), 3, '0') |
     jsonb_build_object('plan', (ARRAY['free', 'pro'])[1 + h %% 2], 'stopReason', 'stop', 'responseId', md5(n::text),
         'region', (ARRAY['eu', 'us'])[1 + h %% 2])
 FROM ({_DRAWN}) e, (SELECT id FROM organization WHERE slug = %(slug)s) o,
-    (SELECT min(id) AS first FROM tracked_user) u"""  # noqa: S608  built from constants of this module
+    (SELECT min(id) AS first FROM tracked_user) u"""
 _COLUMNS = """SELECT event_time(id) AS moment, coalesce(tracked_user_id, 0) AS user_id, feature, step, provider, model,
     status, service_tier, input_tokens, output_tokens, cost_picousd, latency_ms FROM event ORDER BY id"""
 

@@ -6,6 +6,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from django.test import Client
 
 from events.models import Organization, Role
+from fluxgate_site.request_ids import NamesRequest
 from tests.dashboard.conftest import SignIn
 
 
@@ -18,7 +19,7 @@ def caused(error: DatabaseError, cause: psycopg.Error) -> DatabaseError:
     ("error", "status", "sentence"),
     [
         (ValueError("a fault"), 500, "Something went wrong"),
-        (caused(OperationalError("too slow"), psycopg.errors.QueryCanceled()), 500, "Something went wrong"),
+        (caused(OperationalError("too slow"), psycopg.errors.QueryCanceled()), 503, "This took too long"),
         (caused(OperationalError("no answer"), psycopg.OperationalError()), 503, "The database does not answer"),
         (caused(OperationalError("stopping"), psycopg.errors.AdminShutdown()), 503, "The database does not answer"),
         (InterfaceError("closed"), 503, "The database does not answer"),
@@ -42,7 +43,8 @@ def test_why_a_page_could_not_be_made(
     response = client.get("/settings/members/")
     assert response.status_code == status
     assert sentence in response.content.decode()
-    assert ("Retry-After" in response) is (status == 503)
+    assert ("Retry-After" in response) is ("does not answer" in sentence)
+    assert response.headers["X-Request-Id"] in response.content.decode()
     assert client.get("/settings/").status_code == 200
 
 
@@ -53,3 +55,21 @@ def test_a_form_without_its_token_and_an_address_without_a_page(member: Client) 
     assert (refused.status_code, "open for too long" in refused.content.decode()) == (403, True)
     missing = member.get("/settings/nothing/")
     assert (missing.status_code, "Nothing here" in missing.content.decode()) == (404, True)
+    assert missing.headers["X-Request-Id"] in missing.content.decode()
+    assert missing.headers["X-Request-Id"] != refused.headers["X-Request-Id"]
+    assert "X-Request-Id" not in member.get("/settings/")
+
+
+def test_the_log_names_the_request_of_the_error_page(
+    organization: Organization, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*arguments: object) -> None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr("dashboard.queries.members.of_organization", fails)
+    caplog.handler.addFilter(NamesRequest())
+    client: Client = sign_in(organization, Role.OWNER)
+    client.raise_request_exception = False
+    response = client.get("/settings/members/")
+    [line] = [record for record in caplog.records if record.name == "django.request"]
+    assert line.__dict__["request_name"] == f" [request {response.headers['X-Request-Id']}]"
