@@ -9,6 +9,7 @@ from dashboard.formats import count, money
 from dashboard.pages.cost_figures import CostFigures
 from dashboard.pages.cost_heads import noun_of, plural_of
 from dashboard.pages.links import costs_href
+from dashboard.pages.overview_figures import has_revenue, no_revenue_note
 
 SPREAD = (
     "What a user pays is spread over the features that it used, by their share of the user's cost in this period;"
@@ -74,8 +75,8 @@ def foot_note(figures: CostFigures, *, compares: bool = True) -> str:
         said.append(f"Revenue is what each user pays per month, prorated by the second up to now{metered}.")
     elif figures.with_revenue:
         said.append(SPREAD)
-    elif search.by in CARRIERS and search.filters.conditions:
-        said.append("Revenue belongs to users, not to what is filtered here. Remove the other filters to see it.")
+    elif search.by in CARRIERS and not has_revenue(search.filters):
+        said.append(no_revenue_note(search.filters))
     elif search.by in CARRIERS:
         said.append("No revenue is known. Send monthlyRevenue with a user, and revenue and margin appear here.")
     if search.by.startswith(METADATA):

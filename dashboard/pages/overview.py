@@ -12,7 +12,7 @@ from dashboard.pages import overview_cards, overview_charts, settings_time_zone
 from dashboard.pages.filter_form import FilterForm, filter_form
 from dashboard.pages.latency_table import LatencyTable, latency_table
 from dashboard.pages.links import chips, costs_href, model_name, period_options, requests_href, views_href
-from dashboard.pages.overview_figures import Figures, has_revenue, read
+from dashboard.pages.overview_figures import Figures, has_revenue, no_revenue_note, read
 from dashboard.pages.parts import Banner, BarRow, Chart, Chip, Frame, Option, StatCard
 from dashboard.pages.request_rows import RequestRow, request_rows
 from dashboard.pages.settings_time_zone import Progress
@@ -85,7 +85,7 @@ def build(visit: Visit, filters: Filters, revision: str) -> Overview:
         cards=overview_cards.cards(figures, filters),
         spend=overview_charts.spend_by_model(figures, filters),
         revenue=overview_charts.revenue_and_spend(figures, filters),
-        revenue_note=_revenue_note(figures),
+        revenue_note=_revenue_note(filters),
         revenue_snippet=REVENUE_SNIPPET if figures.revenue else "",
         features=feature_bars(features, figures.totals.cost_picousd, filters),
         features_href=costs_href(filters, "feature"),
@@ -140,7 +140,7 @@ def _unpriced_text(figures: Figures) -> str:
     return f"{subject} left out of every total. Model{'s' if len(models) > 1 else ''}: {named_ones}."
 
 
-def _revenue_note(figures: Figures) -> str:
-    if figures.revenue is None:
-        return "Revenue belongs to users, not to what is filtered here. Remove the other filters to see it."
+def _revenue_note(filters: Filters) -> str:
+    if not has_revenue(filters):
+        return no_revenue_note(filters)
     return "Send what each user pays per month with any event, and the gross margin appears here."

@@ -6,7 +6,7 @@ from decimal import Decimal
 from dashboard.filters import Filters
 from dashboard.formats import Delta, count, delta, delta_points, money, money_exact, percent, sparkline_points
 from dashboard.pages.links import costs_href, requests_href
-from dashboard.pages.overview_figures import Figures, cost_per_1k, error_rate, margin
+from dashboard.pages.overview_figures import Figures, cost_per_1k, error_rate, margin, why_no_revenue
 from dashboard.pages.parts import StatCard
 
 NO_REVENUE = "No revenue"
@@ -49,8 +49,7 @@ def _spend(figures: Figures, filters: Filters) -> StatCard:
 
 def _revenue(figures: Figures, filters: Filters) -> StatCard:
     if figures.revenue is None:
-        title = "Revenue belongs to users, not to what is filtered here"
-        return StatCard("Revenue", money(None), requests_href(filters), title)
+        return StatCard("Revenue", money(None), requests_href(filters), why_no_revenue(filters))
     href = costs_href(filters, "user", sort="revenue")
     if not figures.revenue.ever_sent:
         return StatCard("Revenue", NO_REVENUE, href, "No user's monthly revenue was ever sent")
@@ -69,7 +68,7 @@ def _margin(figures: Figures, filters: Filters) -> StatCard:
     spend, href = figures.totals.cost_picousd, costs_href(filters, "user", sort="-margin")
     now = margin(figures.revenue_total, spend)
     if figures.revenue is None:
-        return StatCard("Gross margin", money(None), href, "Revenue belongs to users, not to what is filtered here")
+        return StatCard("Gross margin", money(None), href, why_no_revenue(filters))
     if now is None:
         return StatCard("Gross margin", NO_REVENUE, href, "Margin is revenue minus spend, as a share of revenue")
     last = figures.previous

@@ -148,7 +148,21 @@ def _earned_before(organization_id: int, before: Filters) -> int:
 
 def has_revenue(filters: Filters) -> bool:
     """Revenue belongs to users: it has a meaning for all of them and for one, not for a model or a feature."""
-    return not filters.conditions or (filters.conditions.keys() == {"user"} and bool(filters.user))
+    return not why_no_revenue(filters)
+
+
+def why_no_revenue(filters: Filters) -> str:
+    """Why what is shown has no revenue, as a sentence without its full stop; '' where it has one."""
+    if filters.environment != "live":
+        return "Users pay for what is live: test requests earn nothing"
+    is_of_users = not filters.conditions or (filters.conditions.keys() == {"user"} and bool(filters.user))
+    return "" if is_of_users else "Revenue belongs to users, not to what is filtered here"
+
+
+def no_revenue_note(filters: Filters) -> str:
+    """The same as a note, with what can be done about it."""
+    is_filtered = filters.environment == "live"
+    return f"{why_no_revenue(filters)}." + (" Remove the other filters to see it." if is_filtered else "")
 
 
 def _previous(organization_id: int, before: Filters, earned: int | None, hourly: bool, length: int) -> Previous:

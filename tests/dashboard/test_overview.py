@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from events.models import Environment, Organization, RejectedCall, RevenueChange, Role
+from events.models import Environment, Organization, RejectedCall, RevenueChange, Role, TrackedUser
 from tests.dashboard.conftest import SignIn, htmx
 from tests.events_table import USD, Call, store_events
 from tests.factories import TrackedUserFactory
@@ -113,6 +113,22 @@ def test_a_young_organization_has_no_changes_and_hours(
     assert "not enough history" in markup
     assert "Previous period" not in markup
     assert '"bucket": "hour"' in markup
+
+
+def test_test_requests_earn_nothing(member: Client, organization: Organization, now: datetime) -> None:
+    """What live users pay is no revenue of requests that were made to try something out."""
+    calls = [Call(at=now, user="u-1", environment=environment) for environment in Environment]
+    store_events(organization, calls)
+    user = TrackedUser.objects.get(external_id="u-1")
+    RevenueChange.objects.create(tracked_user=user, effective_at=now - timedelta(days=9), monthly_revenue_usd=900)
+    sentence = "Users pay for what is live: test requests earn nothing"
+    for path in ("/", "/costs/", "/costs/?by=user", "/costs/user/?user=u-1"):
+        parted = "&" if "?" in path else "?"
+        live, test = (member.get(f"{path}{parted}environment={name}").content.decode() for name in ("live", "test"))
+        assert "Gross margin" in live or "Margin" in live
+        assert sentence in test
+        assert sentence not in live
+        assert "% of revenue" not in text_of(test)
 
 
 def test_the_other_environment_is_pointed_to(member: Client, organization: Organization, now: datetime) -> None:
