@@ -178,6 +178,11 @@ def percent(ratio: Decimal | None, *, decimals: int = 1) -> str:
     return f"{sign}{_unsigned_percent(abs(ratio).scaleb(2, context=_EXACT), decimals)}"
 
 
+TINY_REVENUE_PICOUSD = 10**10
+"""A cent. Revenue is counted by the second: of less than this, any share says nothing."""
+TOO_EARLY = "Less than a cent of revenue so far: a share of it would say nothing"
+
+
 def of_revenue(share: Decimal) -> str:
     """Cost as a share of revenue in whole percents, at most ">999%": just after a first payment it can be anything."""
     return ">999%" if _round(share.scaleb(2, context=_EXACT), 0) > 999 else percent(share, decimals=0)

@@ -216,6 +216,8 @@ def ratio(cost_picousd: int, revenue_picousd: int | None) -> Figure:
         return Figure(formats.UNKNOWN, "No revenue is known")
     if not revenue_picousd:
         return Figure("pays nothing", "", "bad" if cost_picousd else "", is_words=True)
+    if revenue_picousd < formats.TINY_REVENUE_PICOUSD:
+        return Figure("too early", formats.TOO_EARLY, is_words=True)
     share = Decimal(cost_picousd) / revenue_picousd
     tone = "bad" if share > 1 else "warn" if share >= RATIO_WATCHED else ""
     return Figure(formats.of_revenue(share), formats.percent(share, decimals=2), tone)

@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from dashboard.filters import Filters
-from dashboard.formats import Delta, count, delta, delta_points, money, money_exact, percent, sparkline_points
+from dashboard.formats import (
+    TOO_EARLY,
+    Delta,
+    count,
+    delta,
+    delta_points,
+    money,
+    money_exact,
+    percent,
+    sparkline_points,
+)
 from dashboard.pages.links import costs_href, requests_href
 from dashboard.pages.overview_figures import Figures, cost_per_1k, error_rate, margin, why_no_revenue
 from dashboard.pages.parts import StatCard
@@ -69,6 +79,8 @@ def _margin(figures: Figures, filters: Filters) -> StatCard:
     now = margin(figures.revenue_total, spend)
     if figures.revenue is None:
         return StatCard("Gross margin", money(None), href, why_no_revenue(filters))
+    if now is None and figures.revenue_total:
+        return StatCard("Gross margin", "Too early", href, f"{TOO_EARLY}: {money_exact(figures.revenue_total)}")
     if now is None:
         return StatCard("Gross margin", NO_REVENUE, href, "Margin is revenue minus spend, as a share of revenue")
     last = figures.previous

@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from dashboard.filters import Bucket, Filters
+from dashboard.formats import TINY_REVENUE_PICOUSD
 from dashboard.queries import revenue, usage
 from dashboard.queries.conditions import environment_of
 from dashboard.queries.revenue import Revenue
@@ -179,8 +180,10 @@ def _costs(rows: Sequence[PreviousBucket], before: Filters, hourly: bool, length
 
 
 def margin(revenue_picousd: int | None, cost_picousd: int) -> Decimal | None:
-    """Gross margin as a ratio of revenue; None without revenue."""
-    return Decimal(revenue_picousd - cost_picousd) / revenue_picousd if revenue_picousd else None
+    """Gross margin as a ratio of revenue; None without revenue, or with too little to say anything."""
+    if revenue_picousd is None or revenue_picousd < TINY_REVENUE_PICOUSD:
+        return None
+    return Decimal(revenue_picousd - cost_picousd) / revenue_picousd
 
 
 def cost_per_1k(sums: Usage) -> int | None:

@@ -71,9 +71,10 @@ def _of_revenue(figures: Figures, filters: Filters, *, known: bool) -> StatCard:
     share = ratio(cost, earned if known else None)
     title = f"{formats.money(cost)} of {formats.money(earned)}" if known else share.title
     card = StatCard("Spend / revenue", share.text.capitalize(), costs_href(filters, "user"), title)
-    if not (earned and last and last.revenue_picousd):
+    earned_before = (last and last.revenue_picousd) or 0
+    if not last or min(earned, earned_before) < formats.TINY_REVENUE_PICOUSD:
         return card
-    now, before = Decimal(cost) / earned, Decimal(last.totals.cost_picousd) / last.revenue_picousd
+    now, before = Decimal(cost) / earned, Decimal(last.totals.cost_picousd) / earned_before
     change = formats.delta_points(now, before, better="down")
     return replace(card, delta=change, previous=formats.of_revenue(before))
 

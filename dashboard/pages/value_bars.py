@@ -47,7 +47,7 @@ def user_bars(
                 title=f"{row.external_id} {formats.money_exact(row.cost_picousd)}".strip(),
                 share=_ratio(row.cost_picousd, pays) if comparable else _share(row.cost_picousd, total),
                 width_percent=_width(row.cost_picousd, largest),
-                tone="bad" if comparable and 0 < pays < row.cost_picousd else "",
+                tone="bad" if comparable and formats.TINY_REVENUE_PICOUSD <= pays < row.cost_picousd else "",
             )
         )
     return tuple(found)
@@ -83,4 +83,6 @@ def _width(cost: int, largest: int) -> float:
 
 
 def _ratio(cost: int, earned: int) -> str:
-    return formats.of_revenue(Decimal(cost) / earned) if earned else "no revenue"
+    if not earned:
+        return "no revenue"
+    return "too early" if earned < formats.TINY_REVENUE_PICOUSD else formats.of_revenue(Decimal(cost) / earned)

@@ -131,6 +131,18 @@ def test_test_requests_earn_nothing(member: Client, organization: Organization, 
         assert "% of revenue" not in text_of(test)
 
 
+def test_of_a_first_moment_no_share_is_told(member: Client, organization: Organization, now: datetime) -> None:
+    """Revenue is counted by the second: of a user who pays since just now, it is less than a cent."""
+    store_events(organization, [Call(at=now, user="u-1", cost=3 * USD)])
+    user = TrackedUser.objects.get(external_id="u-1")
+    RevenueChange.objects.create(tracked_user=user, effective_at=now - timedelta(seconds=9), monthly_revenue_usd=49)
+    assert "Gross margin Too early" in text_of(page(member))
+    for path in ("/", "/costs/?by=user", "/costs/user/?user=u-1"):
+        shown = text_of(member.get(path).content.decode())
+        assert "too early" in shown.lower()
+        assert "999%" not in shown
+
+
 def test_the_other_environment_is_pointed_to(member: Client, organization: Organization, now: datetime) -> None:
     store_events(organization, [Call(at=now, environment=Environment.TEST)])
     assert "No live events yet. The test environment has some." in page(member)
