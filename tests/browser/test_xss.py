@@ -1,5 +1,7 @@
 """Markup in names is text in a real browser too: nothing runs, nothing is refused by the policy, charts show it."""
 
+import json
+
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -12,6 +14,21 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 IN_CHARTS = PAYLOADS[:3]
 """Of so many features a chart names the ones that cost most; the first payloads cost most."""
+
+
+BILLED = """
+import json
+from datetime import UTC, datetime
+from events.models import Organization
+from metering.models import Invoice, Meter
+from tests.dashboard.payloads import PAYLOADS, store_billing
+for payload in PAYLOADS[:3]:
+    store_billing(Organization.objects.get(slug="payloads"), payload, datetime.now(UTC))
+own = {"organization__slug": "payloads"}
+meters, invoices = Meter.objects.filter(**own), Invoice.objects.filter(**own)
+print(json.dumps([f"/usage/?meter={meter.pk}" for meter in meters] + [f"/invoices/{one.pk}/" for one in invoices]))
+"""
+"""Meters, usage and invoices of those in charts, as their free texts; prints the paths of their pages."""
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +79,12 @@ def test_markup_in_names_stays_text_everywhere(watched: Watched, demo: Demo, req
         *("/rejected/", "/keys/", "/views/", "/settings/", "/requests/?period=24h"),
         *(f"/requests/{request_id}/" for request_id in request_ids),
     ):
+        page.goto(path)
+        expect(page.locator("h1")).to_be_visible()
+        draw_charts(page)
+    billed = json.loads(demo.server.command("shell", "-v0", "-c", BILLED))
+    assert len(billed) == 4 * len(IN_CHARTS)
+    for path in ("/usage/", "/customers/", "/invoices/", *billed):
         page.goto(path)
         expect(page.locator("h1")).to_be_visible()
         draw_charts(page)

@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from decimal import Decimal
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -19,13 +18,11 @@ from dashboard.models import SavedView
 from events.event_columns import unguarded
 from events.models import Organization, RejectedCall, Role, TrackedUser
 from events.models.event import public_id
-from metering import invoicing
-from metering.models import BillingSettings, Credit, Invoice, Meter, Plan, Subscription
+from metering.models import Invoice, Meter
 from tests.dashboard import url_table
-from tests.dashboard.payloads import FORMULAS, MARK, PAYLOADS
+from tests.dashboard.payloads import FORMULAS, MARK, PAYLOADS, store_billing
 from tests.events_table import Call, store_events
 from tests.factories import ApiKeyFactory, MembershipFactory, OrganizationFactory
-from tests.metering.billing import Billing
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 URLS = ("href", "src", "action", "formaction", "hx-get", "hx-post", "data-lib")
@@ -127,7 +124,7 @@ def _store(organization: Organization, owner: Any, payload: str, now: datetime) 
         is_shared=True,
         created_at=now,
     )
-    _store_billing(organization, payload, now)
+    store_billing(organization, payload, now)
     RejectedCall.objects.create(
         organization=organization,
         at=now,
@@ -137,26 +134,6 @@ def _store(organization: Organization, owner: Any, payload: str, now: datetime) 
         message=payload,
         excerpt=payload,
     )
-
-
-def _store_billing(organization: Organization, payload: str, now: datetime) -> None:
-    """A meter with usage, a plan, an invoice with a credit note, and one that is void."""
-    billing, moments = Billing(of=organization), (now - timedelta(days=70), now - timedelta(days=35))
-    customer = billing.customer(payload)
-    meter = billing.meter(payload[:100], "UNIQUE_COUNT", unit=payload[:50])
-    billing.per_unit(meter, "100")
-    for moment in (now, *moments):
-        used: dict[str, Any] = {"unique_value": payload, "metadata": {"seat": payload}}
-        billing.used(meter, customer=customer, occurred_at=moment, **used)
-    plan = Plan.objects.create(organization=organization, name=payload[:100], fee_usd=Decimal(1))
-    Subscription.objects.create(tracked_user=customer, plan=plan, starts_on=moments[0].date())
-    Credit.objects.create(tracked_user=customer, amount_usd=Decimal(1), note=payload)
-    BillingSettings.objects.update_or_create(organization=organization, defaults={"issuer": payload, "note": payload})
-    opened = (invoicing.open_draft(organization.pk, customer.pk, moment) for moment in moments)
-    void, credited = (invoicing.finalize(draft.pk, organization.pk, now) for draft in opened)
-    invoicing.void(void.pk, organization.pk, payload, now)
-    invoicing.credit(credited.pk, organization.pk, Decimal(1), payload, now)
-    invoicing.open_draft(organization.pk, customer.pk, now)
 
 
 def pages(events: list[str]) -> Iterator[tuple[str, dict[str, str], str]]:
