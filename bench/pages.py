@@ -4,6 +4,7 @@ Two servers, one with 100,000 events and one with many (10 million unless told: 
 in turn; DuckDB answers the page's figures from a Parquet file and from its own table. Medians of interleaved rounds.
 """
 
+import html
 import json
 import re
 import statistics
@@ -28,12 +29,13 @@ FEW, MANY = 100_000, 10_000_000
 ROUNDS = 7
 _SQL_TIME = """
 import json, sys, time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 from django.db import connection
 from dashboard.cost_search import CostSearch
 from dashboard.filters import Filters
 from dashboard.pages import costs, overview, requests
+from dashboard.queries import dearest
 from dashboard.request_search import RequestSearch
 from dashboard.visit import Visit
 from events.models import Organization, Role
@@ -53,14 +55,17 @@ def measure(build):
         found.append(spent[0])
     return sorted(found)[len(found) // 2]
 now, zone = datetime.now(UTC), ZoneInfo("UTC")
+last = now.replace(day=1) - timedelta(days=1)
+month = {{"from": f"{{last:%Y-%m}}-01", "to": f"{{last:%Y-%m-%d}}"}}
 visit = Visit(organization.pk, "Bench", zone, Role.OWNER, "Bench", False, (), "auto", "http://x", now)
 filters = lambda **words: Filters.from_query(words, now, zone)
 search = lambda **words: CostSearch.from_query(words, now, zone)
 with connection.execute_wrapper(timed):
     print(json.dumps({{
         "overview": measure(lambda: overview.build(visit, filters(), "r")),
+        "dearest users": measure(lambda: dearest.find(organization.pk, filters(), "user", 50)),
         "two filters": measure(lambda: overview.build(visit, filters(feature="feature-3", model="model-4"), "r")),
-        "users of a month": measure(lambda: costs.build(visit, search(by="user", period="mtd", compare="none"), "r")),
+        "users of a month": measure(lambda: costs.build(visit, search(by="user", compare="none", **month), "r")),
         "users of 30 days": measure(lambda: costs.build(visit, search(by="user", compare="none"), "r")),
         "users compared": measure(lambda: costs.build(visit, search(by="user"), "r")),
         "features": measure(lambda: costs.build(visit, search(by="feature"), "r")),
@@ -80,9 +85,10 @@ class Browser:
         form = {"username": f"owner@{slug}.example", "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
         self._opener.open(f"{self._base}/sign-in/", urllib.parse.urlencode(form).encode())
 
-    def get(self, path: str) -> str:
+    def get(self, path: str, **headers: str) -> str:
         """The page at `path`."""
-        with self._opener.open(self._base + path) as answer:
+        request = urllib.request.Request(self._base + path, headers=headers)
+        with self._opener.open(request) as answer:
             return str(answer.read().decode())
 
 
@@ -112,6 +118,9 @@ def _measure(servers: dict[int, RealServer], many: int, warehouse: duckdb.DuckDB
         **{f"duckdb {name}": partial(_ask, warehouse, text) for name, text in _duckdb_queries().items()},
     }
     seconds = _timed(asked)
+    pages = _timed(
+        {name: partial(browsers[many].get, path, **headers) for name, (path, headers) in _pages(browsers[many]).items()}
+    )
     sql = json.loads(servers[many].command("shell", "-v0", "-c", _SQL_TIME.format(rounds=ROUNDS)))
     disk = _bytes_per_event(servers[many], many)
     worst = _percentile_errors(servers[many], warehouse)
@@ -128,9 +137,10 @@ def _measure(servers: dict[int, RealServer], many: int, warehouse: duckdb.DuckDB
         "P13 bytes on disk per event": (disk, "≤ 650"),
     }
     rows = [(name, f"{value:.3f}", limit) for name, (value, limit) in ratios.items()]
+    rows += [(f"{name}, ms", f"{1000 * value:.1f}", _budget(name)) for name, value in pages.items()]
     rows += [(f"{name}, ms", f"{1000 * value:.1f}", "") for name, value in seconds.items()]
     rows += [(f"SQL of {name}, ms", f"{1000 * value:.1f}", "") for name, value in sql.items()]
-    figures = {"events": many, "ratios": ratios, "seconds": seconds, "sql_seconds": sql}
+    figures = {"events": many, "ratios": ratios, "pages": pages, "seconds": seconds, "sql_seconds": sql}
     report("pages", f"Pages over {many:,} events", ("what", "figure", "limit"), rows, figures)
 
 
@@ -163,15 +173,43 @@ def _duckdb_queries() -> dict[str, list[str]]:
             f"SELECT * {now} ORDER BY moment DESC LIMIT 8",
         ]
 
-    def users(since: datetime) -> list[str]:
-        return [f"SELECT user_id, {sums} FROM parquet WHERE moment >= '{since}' GROUP BY 1 ORDER BY 3 DESC"]
+    def users(since: datetime, until: datetime) -> list[str]:
+        inside = f"moment >= '{since}' AND moment < '{until}'"
+        return [f"SELECT user_id, {sums} FROM parquet WHERE {inside} GROUP BY 1 ORDER BY 3 DESC"]
 
+    month = today.replace(day=1)
     return {
         "overview": overview("parquet"),
         "two filters": overview("native", "feature = 'feature-3' AND model = 'model-4'"),
-        "users of a month": users(today.replace(day=1)),
-        "users of 30 days": users(start),
+        "users of a month": users((month - timedelta(days=1)).replace(day=1), month),
+        "users of 30 days": users(start, today + timedelta(days=1)),
     }
+
+
+def _pages(browser: Browser) -> dict[str, tuple[str, dict[str, str]]]:
+    """What is asked for its server time: path and headers of each page, of a fragment, and of a poll without news."""
+    poll = re.search(r'hx-get="([^"]*rev=[^"]*)"', browser.get("/"))
+    assert poll
+    swap = {"HX-Request": "true", "HX-Target": "results"}
+    return {
+        "page of costs by model": ("/costs/?by=model", {}),
+        "page of costs by user": ("/costs/?by=user", {}),
+        "page of costs by feature": ("/costs/?by=feature", {}),
+        "page of a heavy user": ("/costs/user/?user=user-3", {}),
+        "page of a usual user": ("/costs/user/?user=user-200", {}),
+        "page of a feature": ("/costs/feature/?feature=feature-3", {}),
+        "page of sessions": ("/sessions/", {}),
+        "page of customers": ("/customers/", {}),
+        "page of the overview, filtered": ("/?feature=feature-3&model=model-4", {}),
+        "fragment of filtered requests": ("/requests/?feature=feature-3", swap),
+        "poll without news": (html.unescape(poll[1]), {"HX-Request": "true"}),
+    }
+
+
+def _budget(name: str) -> str:
+    """Of ui.md 5.3, in milliseconds."""
+    kinds = {"page": "≤ 150", "fragment": "≤ 80", "poll": "≤ 5"}
+    return next(limit for kind, limit in kinds.items() if name.startswith(kind))
 
 
 def _ask(warehouse: duckdb.DuckDBPyConnection, statements: list[str]) -> None:
