@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from dashboard.cost_search import CARRIERS, METADATA, By, CostSearch
+from dashboard.cost_search import CARRIERS, METADATA, CostSearch
 from dashboard.filters import META, Filters
 from dashboard.pages import overview_figures
 from dashboard.pages.overview_figures import has_revenue
@@ -71,34 +71,44 @@ def _named(organization_id: int, search: CostSearch, found: Breakdown, used: Map
 
 
 def _earned(organization_id: int, search: CostSearch, before: Filters | None, used: Mapping[int, int]) -> Earned:
+    filters = search.filters
     if search.by == "user":
-        now = _of_each_user(organization_id, search.filters, used)
+        now = _of_each_user(organization_id, filters, used)
         then = _of_each_user(organization_id, before) if before else None
         return Earned(revenue.of_users(now), revenue.of_users(then) if then else None)
+    if search.by == "feature_user":
+        now = _rates(organization_id, filters, used=used)
+        return Earned(now, _rates(organization_id, before, is_before=True) if before else None)
     return Earned(
-        spread_over_features(organization_id, search.filters, search.by, used=used),
-        spread_over_features(organization_id, before, search.by, is_before=True) if before else None,
+        spread_over_features(organization_id, filters, used=used),
+        spread_over_features(organization_id, before, is_before=True) if before else None,
     )
 
 
 def spread_over_features(
     organization_id: int,
     filters: Filters,
-    by: By,
     feature: str | None = None,
     *,
     is_before: bool = False,
     used: Mapping[int, int] | None = None,
 ) -> Sql:
     """What features carry of their users' revenue, as `revenue.spread`: of all, or of one; now, or before."""
+    rates = _rates(organization_id, filters, is_before=is_before, used=used)
+    return revenue.spread(rates, _rows(organization_id, filters, "feature_user", is_before), feature)
 
-    def rows(kind: usage.Kind) -> Sql:
-        if is_before:
-            return usage.compared(organization_id, filters, kind)
-        return usage.rows(organization_id, filters, kind, hourly=not filters.whole_days, summed=True)
 
+def _rates(
+    organization_id: int, filters: Filters, *, is_before: bool = False, used: Mapping[int, int] | None = None
+) -> Sql:
     each = _of_each_user(organization_id, filters, used)
-    return revenue.spread(each, rows("user"), rows("feature_user"), by, feature)
+    return revenue.rates(each, _rows(organization_id, filters, "user", is_before))
+
+
+def _rows(organization_id: int, filters: Filters, kind: usage.Kind, is_before: bool) -> Sql:
+    if is_before:
+        return usage.compared(organization_id, filters, kind)
+    return usage.rows(organization_id, filters, kind, hourly=not filters.whole_days, summed=True)
 
 
 def _of_each_user(organization_id: int, filters: Filters, used: Mapping[int, int] | None = None) -> Sql:

@@ -64,10 +64,10 @@ def _carried(organization_id: int, filters: Filters) -> Carried:
         return Carried()
     whole = replace(filters, feature=None)
     before = comparison(organization_id, whole)
-    now = revenue.of_feature(spread_over_features(organization_id, whole, "feature", filters.feature))
+    now = revenue.of_feature(spread_over_features(organization_id, whole, filters.feature))
     if before is None:
         return Carried(now)
-    former = spread_over_features(organization_id, before, "feature", filters.feature, is_before=True)
+    former = spread_over_features(organization_id, before, filters.feature, is_before=True)
     return Carried(now, revenue.of_feature(former))
 
 

@@ -103,7 +103,10 @@ class BucketCost:
 
 @dataclass(frozen=True)
 class Earned:
-    """Rows (value, provider, picousd): what each value brought in the period and, where compared, in the one before."""
+    """Rows (value, provider, picousd): what each value brought in the period and, where compared, in the one before.
+
+    Of features and users: the rates of each user, as `revenue.rates`.
+    """
 
     now: Sql
     before: Sql | None = None
@@ -118,10 +121,9 @@ def by_value(organization_id: int, search: CostSearch, before: Filters | None, e
     filters = search.filters
     now = usage.rows(organization_id, filters, search.by, hourly=not filters.whole_days, summed=True)
     then = usage.compared(organization_id, before, search.by) if before else _nothing(search.by)
-    revenue = (earned and earned.now) or _nothing(search.by)
-    former = (earned and earned.before) or _nothing(search.by)
+    line = (_rated if search.by == "feature_user" else _lines)(search.by, now, then, earned)
     shown = _PAYING[search.paying]
-    statement = f"""WITH line AS MATERIALIZED ({_lines(search.by, now, then, revenue, former)}),
+    statement = f"""WITH line AS MATERIALIZED ({line.text}),
 total AS (
     SELECT count(*) FILTER (WHERE {_PAYING["short"]}) AS short,
         count(*) FILTER (WHERE events > 0 AND {_PAYING["unknown"]}) AS unknown,
@@ -133,8 +135,8 @@ total AS (
 page AS (SELECT * FROM line WHERE {shown} ORDER BY {_order(search)} LIMIT %s OFFSET %s)
 SELECT {_label(search.by)}, {", ".join(f"p.{name}" for name in _LINE)}, total.*
 FROM page p CROSS JOIN total {_names(search.by)} ORDER BY {_order(search)}"""  # noqa: S608
-    params = (*now.params, *then.params, *revenue.params, *former.params, search.rows, search.after)
-    found = fetch(statement, (*params, *_names_params(search.by, organization_id)))
+    params = (*line.params, search.rows, search.after, *_names_params(search.by, organization_id))
+    found = fetch(statement, params)
     return _breakdown(found)
 
 
@@ -214,10 +216,11 @@ def _nothing(by: By) -> Sql:
     )
 
 
-def _lines(by: By, now: Sql, then: Sql, revenue: Sql, former: Sql) -> str:
+def _lines(by: By, now: Sql, then: Sql, earned: Earned | None) -> Sql:
     """Everything about each value, added up in one pass: joins of as many sums take several times as long."""
+    revenue, former = (earned and earned.now) or _nothing(by), (earned and earned.before) or _nothing(by)
     zeros = ", ".join("0" for _ in _MEASURES)
-    return f"""SELECT value, {"''" if by == "user" else "provider"} AS provider, {_SUMS},
+    text = f"""SELECT value, {"''" if by == "user" else "provider"} AS provider, {_SUMS},
     sum(before_events) AS before_events, sum(before_picousd) AS before_picousd,
     round(sum(revenue)) AS revenue, round(sum(before_revenue)) AS before_revenue
 FROM (
@@ -229,6 +232,21 @@ FROM (
 ) u
 GROUP BY 1, 2
 HAVING sum(events) > 0 OR sum(before_events) > 0 OR sum(revenue) <> 0 OR sum(before_revenue) <> 0"""  # noqa: S608
+    return Sql(text, (*now.params, *then.params, *revenue.params, *former.params))
+
+
+def _rated(by: By, now: Sql, then: Sql, earned: Earned | None) -> Sql:
+    """The same of features and users, whose revenue is the user's rate times what they cost."""
+    sums = _lines(by, now, then, None)
+    nobody = Sql("SELECT 0 AS tracked_user_id, 0 AS per_picousd, 0 AS per_event LIMIT 0")
+    rates, former = (earned and earned.now) or nobody, (earned and earned.before) or nobody
+    text = f"""SELECT value, provider, {", ".join(_LINE[:8])},
+    CASE WHEN events > 0 THEN round(coalesce(cost_picousd * n.per_picousd, events * n.per_event)) END AS revenue,
+    CASE WHEN before_events > 0
+        THEN round(coalesce(before_picousd * f.per_picousd, before_events * f.per_event)) END AS before_revenue
+FROM ({sums.text}) s
+LEFT JOIN ({rates.text}) n ON n.tracked_user_id = s.value LEFT JOIN ({former.text}) f ON f.tracked_user_id = s.value"""  # noqa: S608
+    return Sql(text, (*sums.params, *rates.params, *former.params))
 
 
 def _order(search: CostSearch) -> str:

@@ -178,29 +178,35 @@ def of_users(each: Sql) -> Sql:
     return Sql(f"SELECT tracked_user_id AS value, '' AS provider, picousd FROM ({each.text}) e", each.params)  # noqa: S608
 
 
-def spread(each: Sql, users: Sql, pairs: Sql, kind: str, feature: str | None = None) -> Sql:
-    """Rows (value, provider, picousd) by 'feature' or 'feature_user': what a feature's users pay, by its cost share.
+def rates(each: Sql, users: Sql) -> Sql:
+    """Rows (tracked_user_id, per_picousd, per_event): by what a user's cost is multiplied to get the user's revenue.
+
+    Where nothing was spent, the requests are. `users` are rows of usage by user; users without requests have no rate.
+    """
+    # The digits behind the point are those that the quotient shall have: cents of whole companies stay exact.
+    digits = f"0.{'0' * 24}"
+    text = f"""SELECT tracked_user_id, CASE WHEN cost > 0 THEN (picousd + {digits}) / cost END AS per_picousd,
+    CASE WHEN cost <= 0 THEN (picousd + {digits}) / events END AS per_event
+FROM (SELECT tracked_user_id, sum(picousd) AS picousd FROM ({each.text}) e GROUP BY 1) earned JOIN (
+    SELECT value AS tracked_user_id, sum(cost_picousd) AS cost, sum(events) AS events FROM ({users.text}) u
+    GROUP BY 1 HAVING sum(events) > 0
+) used USING (tracked_user_id)"""  # noqa: S608
+    return Sql(text, (*each.params, *users.params))
+
+
+def spread(rates: Sql, pairs: Sql, feature: str | None = None) -> Sql:
+    """Rows (value, provider, picousd) by feature: what its users pay, by its share of their cost.
 
     A user's revenue is spread over the features that caused the user's cost in the same period, by their share of that
-    cost; where nothing was spent, by their share of the requests. `users` and `pairs` are rows of usage by user, and by
-    feature and user. Revenue of users without requests in the period belongs to no feature. With `feature`, only that
-    one's rows are read.
+    cost; where nothing was spent, by their share of the requests. `pairs` are rows of usage by feature and user.
+    Revenue of users without requests in the period belongs to no feature. With `feature`, only its rows are read.
     """
-    value, provider = ("p.provider", "''") if kind == "feature" else ("p.value", "p.provider")
-    # The digits behind the point are those that the quotient shall have: cents of whole companies stay exact.
-    text = f"""WITH rate AS MATERIALIZED (
-    SELECT tracked_user_id, CASE WHEN cost > 0 THEN (picousd + 0.{"0" * 24}) / cost END AS per_picousd,
-        CASE WHEN cost <= 0 THEN (picousd + 0.{"0" * 24}) / events END AS per_event
-    FROM (SELECT tracked_user_id, sum(picousd) AS picousd FROM ({each.text}) e GROUP BY 1) earned JOIN (
-        SELECT value AS tracked_user_id, sum(cost_picousd) AS cost, sum(events) AS events FROM ({users.text}) u
-        GROUP BY 1 HAVING sum(events) > 0
-    ) used USING (tracked_user_id)
-)
-SELECT {value} AS value, {provider} AS provider,
+    text = f"""WITH rate AS MATERIALIZED ({rates.text})
+SELECT p.provider AS value, '' AS provider,
     round(sum(coalesce(p.cost_picousd * r.per_picousd, p.events * r.per_event))) AS picousd
 FROM ({pairs.text}) p JOIN rate r ON r.tracked_user_id = p.value
-{"" if feature is None else "WHERE p.provider = %s"} GROUP BY 1, 2 HAVING sum(p.events) > 0"""  # noqa: S608
-    return Sql(text, (*each.params, *users.params, *pairs.params, *(() if feature is None else (feature,))))
+{"" if feature is None else "WHERE p.provider = %s"} GROUP BY 1 HAVING sum(p.events) > 0"""  # noqa: S608
+    return Sql(text, (*rates.params, *pairs.params, *(() if feature is None else (feature,))))
 
 
 def of_feature(spread: Sql) -> int | None:
