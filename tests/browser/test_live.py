@@ -1,15 +1,17 @@
 """From a call to the page: what an SDK sends is seen, refused calls too."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Demo, Sign, Watched, sign_in
 from tests.wire_client import WireClient, event
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
+POLL = re.compile(r"[?&]rev=")
 SOON_MS = 15_000
 """Far beyond the 3 seconds that are promised and measured in `bench/live.py`: a test is not judged by the clock."""
 
@@ -22,6 +24,26 @@ def test_a_new_event_appears_on_an_open_overview(signed_in: Sign, demo: Demo) ->
     answer = demo.client.record_event(event() | {"metadata": {"feature": "live-now", "user": "user-live"}})
     assert answer is not None
     expect(page.get_by_text(re.compile("live-now")).first).to_be_visible(timeout=SOON_MS)
+
+
+def test_a_page_that_takes_long_is_asked_for_less_often(signed_in: Sign) -> None:
+    """By the browser's own clock, which stands still but for what it is told."""
+    page = signed_in()
+    held: list[Route] = []
+    page.route(POLL, lambda route: held.append(route))  # a bound method is none that Playwright can name
+    page.clock.install()
+    page.goto("/")
+    with page.expect_request(POLL):
+        page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))
+    page.clock.fast_forward(1000)  # so long the server takes
+    with page.expect_response(POLL):
+        held.pop().fulfill(status=204)
+    page.clock.run_for(8000)
+    page.evaluate("1")
+    assert held == []
+    with page.expect_request(POLL):
+        page.clock.run_for(3000)
+    page.unroute_all(behavior="ignoreErrors")
 
 
 def test_an_open_page_keeps_its_focus_and_its_open_table(signed_in: Sign, demo: Demo) -> None:
