@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from functools import partial
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from fluxgate_sdk.events import idempotency_key, random_bits
@@ -32,6 +32,7 @@ _SERVED_TIERS: Final = {
     "batch": "batch",
 }
 _LABELS: Final = ("feature", "step", "user", "session_id", "conversation_id")
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 COUNTERS: Final = (
     "input_tokens",
     "output_tokens",
@@ -55,7 +56,7 @@ class EventSink(Protocol):
     def enqueue(self, event: Any) -> CostTrackingResponse: ...
 
 
-@dataclass(slots=True)
+@dataclass
 class Reading:
     """What the provider has said of a call so far; None where it has said nothing.
 
@@ -63,6 +64,9 @@ class Reading:
     or the counters, which are inclusive: `cached_tokens` and the cache writes are parts of `input_tokens`,
     `reasoning_tokens` of `output_tokens`. With `provider_usage` only that is sent. Without either, the event says
     that its usage is missing.
+
+    `unread` is a function and what it is given, where the rest of what was said has only been noted: `understand` calls
+    it, and fills in the fields. The call does so when it makes its event.
     """
 
     input_tokens: int | None = None
@@ -81,6 +85,25 @@ class Reading:
     service_tier: str | None = None
     usage_is_partial: bool = False
     metadata: dict[str, Any] = field(default_factory=dict)
+    unread: tuple[Callable[[Any], None], Any] | None = None
+
+    @classmethod
+    def of_model(cls, model: str | None) -> Reading:
+        """Of a call that has just begun. Not by the constructor, which sets each field to the class's own default."""
+        reading = cls.__new__(cls)
+        reading.model = model
+        reading.metadata = {}
+        return reading
+
+    def understand(self) -> None:
+        """Read what has been noted."""
+        if self.unread is None:
+            return
+        (read, notes), self.unread = self.unread, None
+        try:
+            read(notes)
+        except Exception:
+            log.debug("[fluxgate] an answer could not be read", exc_info=True)
 
 
 class Call:
@@ -94,10 +117,13 @@ class Call:
     __slots__ = (
         "__weakref__",
         "_bits",
+        "_ended_at",
         "_first_at",
         "_key",
-        "_once",
+        "_open",
         "_process",
+        "_reading",
+        "_said",
         "_sink",
         "_started_at",
         "context",
@@ -137,7 +163,8 @@ class Call:
         self._bits = random_bits()
         self._key = idempotency_key
         self.tracking: CostTrackingResponse | None = None
-        self._once = threading.Lock()
+        # Emptied by the one who ends the call: popping from a list is one step, and takes no lock.
+        self._open = [None]
         self._first_at: float | None = None
         self._process = _process
         self.timestamp = time.time()
@@ -156,7 +183,7 @@ class Call:
 
     @property
     def is_finished(self) -> bool:
-        return self._once.locked()
+        return not self._open
 
     def chunk_arrived(self) -> None:
         """Say that a part of a streamed answer is here; the first one gives the time to the first chunk."""
@@ -165,15 +192,16 @@ class Call:
 
     def finish(self, reading: Reading) -> CostTrackingResponse | None:
         """The answer is complete."""
-        if self._once.acquire(blocking=False):
-            self._record(reading, {})
+        if self._ends():
+            self._record(reading, _NOTHING)
         return self.tracking
 
     def fail(self, error: BaseException, reading: Reading | None = None) -> CostTrackingResponse | None:
         """The call ended with an exception; `reading` is what had been said before it."""
-        if not self._once.acquire(blocking=False):
+        if not self._ends():
             return self.tracking
         reading = reading or Reading()
+        reading.understand()
         try:
             failure = failure_of(error)
             reading.status, reading.error_message = failure.status, failure.message
@@ -185,24 +213,36 @@ class Call:
 
     def abandon(self, reading: Reading) -> CostTrackingResponse | None:
         """The caller stopped reading before the end: no error, but the usage may never have arrived."""
-        if self._once.acquire(blocking=False):
+        if self._ends():
+            reading.understand()
             reading.stop_reason = reading.stop_reason or "aborted"
-            self._record(reading, {})
+            self._record(reading, _NOTHING)
         return self.tracking
+
+    def _ends(self) -> bool:
+        """Whether it is this very time that the call ends."""
+        try:
+            self._open.pop()
+        except IndexError:
+            return False
+        return True
 
     def _record(self, reading: Reading, said: Mapping[str, Any]) -> None:
         if _process is not self._process:
             return  # A forked child ends its copies of the parent's calls; the parent still records them.
         try:
-            make = partial(self._event, reading, said, time.monotonic())
+            self._reading, self._said, self._ended_at = reading, said, time.monotonic()
             later: Callable[[Callable[[], dict[str, Any]]], CostTrackingResponse] | None
             later = getattr(self._sink, "_enqueue_later", None)
-            self.tracking = self._sink.enqueue(make()) if later is None else later(make)
+            self.tracking = self._sink.enqueue(self._event()) if later is None else later(self._event)
         except Exception:
             if self._sink.debug:
                 log.debug("[fluxgate] a call to %s was not recorded", self.provider, exc_info=True)
 
-    def _event(self, reading: Reading, said: Mapping[str, Any], now: float) -> dict[str, Any]:
+    def _event(self) -> dict[str, Any]:
+        """Made on the delivery's thread, of what `_record` has left."""
+        reading, said, now = self._reading, self._said, self._ended_at
+        reading.understand()
         usage = _usage_of(reading)
         usage["provider"] = self.provider
         usage["is_streamed"] = self.streamed

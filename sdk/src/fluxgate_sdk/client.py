@@ -96,11 +96,12 @@ class FluxGate:
             self._delivery.submit(item)
         return item.response
 
-    def _enqueue_later(self, make: Callable[[], Mapping[str, Any]]) -> CostTrackingResponse:
+    def _enqueue_later(self, make: Callable[[], dict[str, Any]]) -> CostTrackingResponse:
         """As `enqueue`, of an event that the delivery's thread makes when it gets to it."""
-        item = self._new_item(EVENTS, lambda: wire_event(make()))
-        self._delivery.submit(item)
-        return item.response
+        delivery = self._delivery
+        response = CostTrackingResponse(self._timeout, delivery.hurry)
+        delivery.submit(Item(EVENTS, make, response))
+        return response
 
     def track(
         self,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fluxgate_sdk import calls
 from fluxgate_sdk.calls import Call, Reading
-from fluxgate_sdk.providers._answers import AnswerReader, count, get, is_well_formed, plain, text
+from fluxgate_sdk.providers._answers import AnswerReader, count, get, is_well_formed, noted, plain, sent_fields, text
 from fluxgate_sdk.statuses import anthropic_status
 from fluxgate_sdk.streams import Verdict
 from fluxgate_sdk.tracking import attach
@@ -53,6 +53,19 @@ class MessageReader(AnswerReader):
         self._usage = plain(get(answer, "usage")) or {}
         self._read_usage(is_partial=False)
         self._stopped(answer)
+
+    def note(self, answer: Any) -> None:
+        usage = noted(get(answer, "usage"))
+        if usage is None:
+            self.whole(answer)
+            return
+        self._identify(answer)
+        self._stopped(answer)
+        self.reading.unread = self._understand, usage
+
+    def _understand(self, usage: Any) -> None:
+        self._usage = sent_fields(usage) or {}
+        self._read_usage(is_partial=False)
 
     def _identify(self, message: Any) -> None:
         self.reading.model = text(get(message, "model")) or self.reading.model

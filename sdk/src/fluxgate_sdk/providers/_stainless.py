@@ -111,14 +111,14 @@ class TrackedSync(_Tracked):
 
     def request(self, cast_to: Any, options: Any, *args: Any, **how: Any) -> Any:
         """The provider's seam: every request of every resource comes through here."""
-        session = session_of(self)
+        session: Session = self.__dict__[SESSION]
         send = session.next_request or super().request  # type: ignore[misc]
-        exchange = _Exchange.opened(self, session, options, bool(how.get("stream")))
+        exchange = _opened(self, session, options, bool(how.get("stream")))
         if exchange is None:
             result = send(cast_to, options, *args, **how)
         else:
             try:
-                result = send(cast_to, exchange.options, *args, **how)
+                result = send(cast_to, exchange.operation.options, *args, **how)
             except BaseException as error:
                 exchange.failed(error)
                 raise
@@ -131,14 +131,14 @@ class TrackedAsync(_Tracked):
 
     async def request(self, cast_to: Any, options: Any, *args: Any, **how: Any) -> Any:
         """The provider's seam: every request of every resource comes through here."""
-        session = session_of(self)
+        session: Session = self.__dict__[SESSION]
         send = session.next_request or super().request  # type: ignore[misc]
-        exchange = _Exchange.opened(self, session, options, bool(how.get("stream")))
+        exchange = _opened(self, session, options, bool(how.get("stream")))
         if exchange is None:
             result = await send(cast_to, options, *args, **how)
         else:
             try:
-                result = await send(cast_to, exchange.options, *args, **how)
+                result = await send(cast_to, exchange.operation.options, *args, **how)
             except BaseException as error:
                 exchange.failed(error)
                 raise
@@ -149,40 +149,17 @@ class TrackedAsync(_Tracked):
 class _Exchange:
     """One billable request on its way. Nothing here raises."""
 
-    def __init__(self, session: Session, operation: Operation, call: Call) -> None:
-        self.options = operation.options
-        self._provider = session.provider
-        self._operation = operation
-        self._watch = Watch(call, operation.reader)
+    __slots__ = ("_provider", "_watch", "call", "operation")
 
-    @classmethod
-    def opened(cls, client: Any, session: Session, options: Any, stream: bool) -> _Exchange | None:
-        """None where the request is not billable, or cannot be understood."""
-        try:
-            operation = session.provider.operation(client, options, stream=stream, session=session)
-            if operation is None:
-                return None
-            metadata = {"operation": operation.name}
-            model = operation.reader.reading.model
-            call = Call(
-                session.sink,
-                session.provider_name,
-                model,
-                session.context,
-                streamed=stream,
-                timed=operation.is_reported,
-                metadata=metadata,
-            )
-            exchange = cls(session, operation, call)
-            exchange._follow_parsing()
-        except Exception:
-            calls.log.debug("[fluxgate] a request could not be tracked", exc_info=True)
-            return None
-        return exchange
+    def __init__(self, provider: Provider, operation: Operation, call: Call) -> None:
+        self.operation = operation
+        self.call = call
+        self._provider = provider
+        self._watch: Watch | None = None
 
     def failed(self, error: BaseException) -> None:
-        reader, call = self._watch.reader, self._watch.call
-        if not self._operation.is_reported:
+        reader = self.operation.reader
+        if not self.operation.is_reported:
             reader.is_billable = False
             return
         try:
@@ -192,24 +169,40 @@ class _Exchange:
                 reader.whole(answer)
         except Exception:
             calls.log.debug("[fluxgate] an answer could not be read", exc_info=True)
-        call.fail(error, reader.reading)
+        self.call.fail(error, reader.reading)
 
     def answered(self, result: Any) -> None:
         try:
-            self._answered(result)
+            # Asked first: asking a model for an attribute that it does not have is slow.
+            if isinstance(result, self._provider.model_class):
+                self._complete(result)
+            elif not self._adopted(result):
+                self._delegated(result)
         except Exception:
             calls.log.debug("[fluxgate] an answer could not be tracked", exc_info=True)
 
-    def _answered(self, result: Any) -> None:
-        watch = self._watch
-        # Asked first: asking a model for an attribute that it does not have is slow.
-        if isinstance(result, self._provider.model_class):
-            watch.read(result)
-            attach(result, watch.call.tracking)
-            return
-        if self._adopted(result):
-            return
-        response = self._http_response(result)
+    def watch(self) -> Watch:
+        """Made when it is needed: an answer that is complete at once has nothing to be watched."""
+        if self._watch is None:
+            self._watch = Watch(self.call, self.operation.reader)
+        return self._watch
+
+    def _complete(self, answer: Any) -> None:
+        """The whole answer is here. What it takes to understand it is left to the delivery's thread."""
+        reader, call = self.operation.reader, self.call
+        try:
+            reader.note(answer)
+        except Exception:
+            calls.log.debug("[fluxgate] an answer could not be read", exc_info=True)
+        if reader.is_billable:
+            key = reader.key()
+            if key is not None:
+                call.idempotency_key = key
+            attach(answer, call.finish(reader.reading))
+
+    def _delegated(self, result: Any) -> None:
+        """What is here is the HTTP response, or something that only the caller understands."""
+        watch, response = self.watch(), self._http_response(result)
         if response is None:
             watch.read(result)
         elif response.is_closed and not watch.call.streamed:
@@ -225,9 +218,9 @@ class _Exchange:
         # Not by isinstance: older packages have a metaclass that denies it.
         kinds = type(result).__mro__
         if any(kind in kinds for kind in self._provider.stream_classes):
-            streams.adopt(result, self._watch, result.response)
-        elif any(kind in kinds for kind in self._provider.decoder_classes) and self._operation.items is not None:
-            streams.adopt(result, self._operation.items, None)
+            streams.adopt(result, self.watch(), result.response)
+        elif any(kind in kinds for kind in self._provider.decoder_classes) and self.operation.items is not None:
+            streams.adopt(result, self.operation.items, None)
         else:
             return False
         return True
@@ -238,21 +231,44 @@ class _Exchange:
             return result.http_response
         return result if hasattr(result, "is_closed") and hasattr(result, "iter_raw") else None
 
-    def _follow_parsing(self) -> None:
+    def follow_parsing(self) -> None:
         """Have what a raw response is parsed into tracked as well; only the package knows when that happens."""
-        if not wants_raw_response(self.options):
-            return
-        then = self.options.post_parser if callable(self.options.post_parser) else None
-        watch, adopted = self._watch, self._adopted
+        options = copy.copy(self.operation.options)
+        then = options.post_parser if callable(options.post_parser) else None
+        call, adopted = self.call, self._adopted
 
         def parsed(result: Any) -> Any:
             adopted(result)
             result = then(result) if then is not None else result
-            attach(result, watch.call.tracking)
+            attach(result, call.tracking)
             return result
 
-        self.options = copy.copy(self.options)
-        self.options.post_parser = parsed
+        options.post_parser = parsed
+        self.operation.options = options
+
+
+def _opened(client: Any, session: Session, options: Any, stream: bool) -> _Exchange | None:
+    """None where the request is not billable, or cannot be understood."""
+    try:
+        operation = session.provider.operation(client, options, stream=stream, session=session)
+        if operation is None:
+            return None
+        call = Call(
+            session.sink,
+            session.provider_name,
+            operation.reader.reading.model,
+            session.context,
+            streamed=stream,
+            timed=operation.is_reported,
+            metadata={"operation": operation.name},
+        )
+        exchange = _Exchange(session.provider, operation, call)
+        if wants_raw_response(operation.options):
+            exchange.follow_parsing()
+    except Exception:
+        calls.log.debug("[fluxgate] a request could not be tracked", exc_info=True)
+        return None
+    return exchange
 
 
 def wants_raw_response(options: Any) -> bool:
