@@ -56,7 +56,7 @@ class EventSink(Protocol):
     def enqueue(self, event: Any) -> CostTrackingResponse: ...
 
 
-@dataclass
+@dataclass(slots=True)
 class Reading:
     """What the provider has said of a call so far; None where it has said nothing.
 
@@ -64,9 +64,6 @@ class Reading:
     or the counters, which are inclusive: `cached_tokens` and the cache writes are parts of `input_tokens`,
     `reasoning_tokens` of `output_tokens`. With `provider_usage` only that is sent. Without either, the event says
     that its usage is missing.
-
-    `unread` is a function and what it is given, where the rest of what was said has only been noted: `understand` calls
-    it, and fills in the fields. The call does so when it makes its event.
     """
 
     input_tokens: int | None = None
@@ -85,25 +82,11 @@ class Reading:
     service_tier: str | None = None
     usage_is_partial: bool = False
     metadata: dict[str, Any] = field(default_factory=dict)
-    unread: tuple[Callable[[Any], None], Any] | None = None
 
-    @classmethod
-    def of_model(cls, model: str | None) -> Reading:
-        """Of a call that has just begun. Not by the constructor, which sets each field to the class's own default."""
-        reading = cls.__new__(cls)
-        reading.model = model
-        reading.metadata = {}
-        return reading
 
-    def understand(self) -> None:
-        """Read what has been noted."""
-        if self.unread is None:
-            return
-        (read, notes), self.unread = self.unread, None
-        try:
-            read(notes)
-        except Exception:
-            log.debug("[fluxgate] an answer could not be read", exc_info=True)
+Notes = tuple[Callable[[Any], Reading], Any]
+"""What has been noted of an answer, after the function that makes a reading of it: on another thread, which has time.
+The notes are copies, and hold nothing of the content."""
 
 
 class Call:
@@ -116,7 +99,6 @@ class Call:
 
     __slots__ = (
         "__weakref__",
-        "_bits",
         "_ended_at",
         "_first_at",
         "_key",
@@ -142,7 +124,6 @@ class Call:
         provider: str,
         model: str | None,
         context: Mapping[str, Any],
-        *,
         streamed: bool = False,
         timed: bool = True,
         idempotency_key: str | None = None,
@@ -159,8 +140,6 @@ class Call:
         self.streamed = streamed
         self.timed = timed
         self.metadata = metadata
-        # Drawn when the call starts, and written as a key by whoever asks for it.
-        self._bits = random_bits()
         self._key = idempotency_key
         self.tracking: CostTrackingResponse | None = None
         # Emptied by the one who ends the call: popping from a list is one step, and takes no lock.
@@ -172,9 +151,9 @@ class Call:
 
     @property
     def idempotency_key(self) -> str:
-        """Under which the call counts once, however often it is sent."""
+        """Under which the call counts once, however often it is sent. Drawn when the event is made, at the latest."""
         if self._key is None:
-            self._key = idempotency_key(int(self.timestamp * 1000), self._bits)
+            self._key = idempotency_key(int(self.timestamp * 1000), random_bits())
         return self._key
 
     @idempotency_key.setter
@@ -190,7 +169,7 @@ class Call:
         if self._first_at is None:
             self._first_at = time.monotonic()
 
-    def finish(self, reading: Reading) -> CostTrackingResponse | None:
+    def finish(self, reading: Reading | Notes) -> CostTrackingResponse | None:
         """The answer is complete."""
         if self._ends():
             self._record(reading, _NOTHING)
@@ -201,7 +180,6 @@ class Call:
         if not self._ends():
             return self.tracking
         reading = reading or Reading()
-        reading.understand()
         try:
             failure = failure_of(error)
             reading.status, reading.error_message = failure.status, failure.message
@@ -214,7 +192,6 @@ class Call:
     def abandon(self, reading: Reading) -> CostTrackingResponse | None:
         """The caller stopped reading before the end: no error, but the usage may never have arrived."""
         if self._ends():
-            reading.understand()
             reading.stop_reason = reading.stop_reason or "aborted"
             self._record(reading, _NOTHING)
         return self.tracking
@@ -227,7 +204,7 @@ class Call:
             return False
         return True
 
-    def _record(self, reading: Reading, said: Mapping[str, Any]) -> None:
+    def _record(self, reading: Reading | Notes, said: Mapping[str, Any]) -> None:
         if _process is not self._process:
             return  # A forked child ends its copies of the parent's calls; the parent still records them.
         try:
@@ -241,8 +218,8 @@ class Call:
 
     def _event(self) -> dict[str, Any]:
         """Made on the delivery's thread, of what `_record` has left."""
-        reading, said, now = self._reading, self._said, self._ended_at
-        reading.understand()
+        said, now = self._said, self._ended_at
+        reading = _understood(self._reading) if isinstance(self._reading, tuple) else self._reading
         usage = _usage_of(reading)
         usage["provider"] = self.provider
         usage["is_streamed"] = self.streamed
@@ -283,6 +260,15 @@ class Call:
         metadata.update({label: self.context[label] for label in _LABELS if self.context.get(label) is not None})
         metadata["timestamp"] = datetime.fromtimestamp(self.timestamp, timezone.utc).isoformat()
         return metadata
+
+
+def _understood(notes: Notes) -> Reading:
+    read, noted = notes
+    try:
+        return read(noted)
+    except Exception:
+        log.debug("[fluxgate] an answer could not be read", exc_info=True)
+        return Reading()
 
 
 def _tier(word: object) -> str | None:

@@ -25,7 +25,7 @@ log = logging.getLogger("fluxgate")
 Function = TypeVar("Function", bound=Callable[..., Any])
 ReadUsage = Callable[[Any], "Usage | Mapping[str, Any] | None"]
 
-_READ = frozenset(Reading.__dataclass_fields__) - {"unread"}
+_READ = frozenset(Reading.__dataclass_fields__)
 
 
 class TrackedCall:

@@ -15,7 +15,7 @@ from functools import lru_cache, wraps
 from typing import Any, Protocol
 
 from fluxgate_sdk import bodies, calls
-from fluxgate_sdk.calls import Call, Reading
+from fluxgate_sdk.calls import Call, Notes, Reading
 from fluxgate_sdk.tracking import attach
 
 
@@ -32,16 +32,20 @@ class Verdict(enum.Enum):
 class Reader(Protocol):
     """Reads usage out of one answer: given part by part (`take`), or as one (`whole`).
 
-    Both understand the provider's models and plain JSON objects. `complete` turns True with the terminal part;
-    `is_billable` is False while there is nothing to record, as for an answer still being made in the background.
-    `wants_body` is False where the bytes say nothing of usage, as those of a sound file. `editor` is for a caller who
-    reads the bytes of an answer with these headers, if there is something in them that is not meant for him.
+    Both understand the provider's models and plain JSON objects. `model` is the one that was asked. `complete` turns
+    True with the terminal part; `is_billable` is False while there is nothing to record, as for an answer still being
+    made in the background. `wants_body` is False where the bytes say nothing of usage, as those of a sound file.
+    `editor` is for a caller who reads the bytes of an answer with these headers, if there is something in them that is
+    not meant for him.
     """
 
-    reading: Reading
+    model: str | None
     complete: bool
     is_billable: bool
     wants_body: bool
+
+    @property
+    def reading(self) -> Reading: ...
 
     def is_quiet(self, item: Any) -> bool:
         """Whether a part says nothing that is not known already, as most do: then `take` is spared. Never raises."""
@@ -50,8 +54,8 @@ class Reader(Protocol):
 
     def whole(self, answer: Any) -> None: ...
 
-    def note(self, answer: Any) -> None:
-        """As `whole`, with what takes long left to `reading.understand`."""
+    def note(self, answer: Any) -> Reading | Notes:
+        """As `whole`, for a thread that has no time: what takes long may be left for later."""
 
     def key(self) -> str | None:
         """An idempotency key out of the answer itself, where it can be read more than once."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from fluxgate_sdk.bodies import Editor
-from fluxgate_sdk.calls import Reading
+from fluxgate_sdk.calls import Notes, Reading
 from fluxgate_sdk.providers._answers import (
     AnswerReader,
     count,
@@ -38,23 +38,23 @@ class OpenAIReader(AnswerReader):
     """Reads one answer of a provider that speaks OpenAI's interface; `body` is what was asked."""
 
     def __init__(self, provider: str, body: Mapping[str, Any]) -> None:
-        self.reading = Reading.of_model(text(body.get("model")))
+        self.model = text(body.get("model"))
         self.provider = provider
 
     def _read(self, answer: Any, flavor: str) -> None:
         """What all answers have: the model that answered, the tier that served it, and the usage."""
         said = fields_of(answer)
         self._identify(said.get("model"), said.get("id"), said.get("service_tier"))
-        self._read_usage((said.get("usage"), flavor))
+        self._read_usage(said.get("usage"), flavor)
 
     def _identify(self, model: Any, response_id: Any, service_tier: Any) -> None:
         reading = self.reading
         reading.model = text(model) or reading.model
         reading.response_id = text(response_id) or reading.response_id
         reading.service_tier = text(service_tier) or reading.service_tier
+        self._has_begun = reading.response_id is not None
 
-    def _read_usage(self, usage_and_flavor: tuple[Any, str]) -> None:
-        usage, flavor = usage_and_flavor
+    def _read_usage(self, usage: Any, flavor: str) -> None:
         if usage is not None:
             read_usage(self.reading, usage, flavor, self.provider)
 
@@ -93,15 +93,15 @@ class ChatReader(OpenAIReader):
     that a chunk with it will follow the last words.
     """
 
+    _reasons: tuple[str, ...] = ()
+
     def __init__(
-        self, provider: str, body: Mapping[str, Any], *, was_injected: bool = False, expects_usage: bool = False
+        self, provider: str, body: Mapping[str, Any], was_injected: bool = False, expects_usage: bool = False
     ) -> None:
-        self.reading = Reading.of_model(text(body.get("model")))
+        self.model = text(body.get("model"))
         self.provider = provider
         self._was_injected = was_injected
         self._expects_usage = expects_usage
-        self._has_begun = False
-        self._reasons: list[str] = []
 
     def is_quiet(self, item: Any) -> bool:
         """A chunk of words after the first one."""
@@ -121,7 +121,6 @@ class ChatReader(OpenAIReader):
         choices, usage = get(item, "choices"), get(item, "usage")
         if self.reading.response_id is None or usage is not None:
             self._read(item, "chat")
-            self._has_begun = self.reading.response_id is not None
         if usage is not None and not choices:
             self.complete = True
             return Verdict.SWALLOW if self._was_injected else Verdict.PASS
@@ -140,29 +139,31 @@ class ChatReader(OpenAIReader):
         self._read(answer, "chat")
         self._is_last(get(answer, "choices"))
 
-    def note(self, answer: Any) -> None:
+    def note(self, answer: Any) -> Reading | Notes:
         try:
-            usage = noted(answer.usage)
+            # Asking a model for its fields one by one takes longer.
+            said = answer.__dict__
+            usage = noted(said["usage"])
             if usage is not None:
-                reasons = [choice.finish_reason for choice in answer.choices]
-                self.reading.unread = self._understand, (answer.model, answer.id, answer.service_tier, usage, reasons)
-                return
-        except (AttributeError, TypeError):  # Another kind of answer, or one with something left out.
+                reasons = [choice.finish_reason for choice in said["choices"]]
+                return self._understood, (said["model"], said["id"], said.get("service_tier"), usage, reasons)
+        except (AttributeError, KeyError, TypeError):  # Another kind of answer, or one with something left out.
             pass
-        self.whole(answer)
+        return super().note(answer)
 
-    def _understand(self, notes: tuple[Any, ...]) -> None:
+    def _understood(self, notes: tuple[Any, ...]) -> Reading:
         *identity, usage, reasons = notes
         self._identify(*identity)
-        self._read_usage((usage, "chat"))
+        self._read_usage(usage, "chat")
         self._end(reasons)
+        return self.reading
 
     def _is_last(self, choices: Any) -> bool:
         """Whether one of the choices ends here."""
         return self._end([get(choice, "finish_reason") for choice in choices or ()])
 
     def _end(self, reasons: list[Any]) -> bool:
-        given = [reason for reason in reasons if isinstance(reason, str)]
+        given = tuple(reason for reason in reasons if isinstance(reason, str))
         self._reasons += given
         if given:
             self.reading.stop_reason = self._reasons[0]
@@ -195,7 +196,7 @@ class ResponseReader(OpenAIReader):
     def is_quiet(self, item: Any) -> bool:
         """An event between the first and the last one."""
         try:
-            return item.type not in _TELLING_EVENTS and self.reading.response_id is not None
+            return self._has_begun and item.type not in _TELLING_EVENTS
         except Exception:
             return False
 
@@ -213,15 +214,18 @@ class ResponseReader(OpenAIReader):
             self.complete = True
         return Verdict.PASS
 
-    def note(self, answer: Any) -> None:
+    def note(self, answer: Any) -> Reading | Notes:
         """What is billed, and under which key, is known at once; the usage is what takes its time."""
         usage = noted(get(answer, "usage"))
         if usage is None:
-            self.whole(answer)
-            return
+            return super().note(answer)
         self._identify(get(answer, "model"), get(answer, "id"), get(answer, "service_tier"))
         self._read_end(answer)
-        self.reading.unread = self._read_usage, (usage, "responses")
+        return self._understood, usage
+
+    def _understood(self, usage: Any) -> Reading:
+        self._read_usage(usage, "responses")
+        return self.reading
 
     def whole(self, answer: Any) -> None:
         self._read(answer, "responses")
