@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
 import stainless_wire as wire
+from anthropic.types import Message
 from openai import BaseModel
 from openai._models import construct_type
 from openai.types import CompletionUsage
-from openai.types.responses import ResponseUsage
+from openai.types.chat import ChatCompletion
+from openai.types.responses import Response, ResponseUsage
+from recorder import Recorder
 
+from fluxgate_sdk.calls import Call
 from fluxgate_sdk.providers._answers import fields_of, sent_usage
+from fluxgate_sdk.providers._anthropic_readers import MessageReader
+from fluxgate_sdk.providers._openai_readers import ChatReader, ResponseReader
 
 
 class Listed(BaseModel):
@@ -68,3 +76,41 @@ def test_what_the_server_would_refuse_is_not_sent(said: dict[str, Any]) -> None:
 def test_what_has_no_fields(nothing: object) -> None:
     assert sent_usage(nothing) is None
     assert fields_of(nothing) == {}
+
+
+NOTED = [
+    pytest.param(ChatReader, "openai", ChatCompletion, wire.chat_completion(), "choices", id="chat"),
+    pytest.param(ResponseReader, "openai", Response, wire.response(), "output", id="response"),
+    pytest.param(MessageReader, "anthropic", Message, wire.message(), "content", id="message"),
+]
+
+
+@pytest.mark.parametrize(("reader", "provider", "cls", "said", "content"), NOTED)
+def test_notes_are_of_the_moment(reader: Any, provider: str, cls: Any, said: dict[str, Any], content: str) -> None:
+    model = cls.construct(**said)
+    read, notes = reader(provider, {"model": "asked"}).note(model)
+    for name, value in vars(model.usage).items():
+        if type(value) is int:
+            setattr(model.usage, name, value + 1000)
+    model.id = model.model = "mine"
+    reading = reader(provider, {"model": "asked"})
+    reading.whole(said)
+    assert read(notes) == reading.reading
+
+
+@pytest.mark.parametrize(("reader", "provider", "cls", "said", "content"), NOTED)
+def test_notes_hold_no_content(reader: Any, provider: str, cls: Any, said: dict[str, Any], content: str) -> None:
+    model, recorder = cls.construct(**said), Recorder()
+    kept = [weakref.ref(it) for it in (model, *getattr(model, content))]
+    Call(recorder, provider, None, {}).finish(reader(provider, {}).note(model))
+    del model
+    gc.collect()
+    assert [ref() for ref in kept] == [None, None]
+    assert recorder.only["usage"]["provider_usage"]
+
+
+def test_an_answer_that_notes_cannot_hold_is_read_at_once() -> None:
+    model: Any = ChatCompletion.construct(**wire.chat_completion())
+    model.usage = construct_type(type_=Listed, value={"input_tokens": 3, "parts": [PART]})
+    reading: Any = ChatReader("openai", {}).note(model)
+    assert (reading.input_tokens, reading.stop_reason) == (3, "stop")

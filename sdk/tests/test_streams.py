@@ -15,7 +15,7 @@ from recorder import Recorder
 from fluxgate_sdk import bodies, calls, streams
 from fluxgate_sdk.calls import Call
 from fluxgate_sdk.providers._openai_readers import ChatReader
-from fluxgate_sdk.streams import Items, Verdict, Watch
+from fluxgate_sdk.streams import Verdict, Watch, followed
 from fluxgate_sdk.tracking import tracking_of
 
 WORD = {"id": "c", "choices": [{"finish_reason": None}]}
@@ -194,11 +194,8 @@ class TestEndingOnce:
         class Part(dict[str, Any]):
             pass
 
-        alive = 0
-        items: Any = Items(iter([Part(WORD) for _ in range(0)]), watch_of(recorder))
-        queue = items._queue
-        for _ in range(10_000):
-            assert queue.passes(Part(WORD))
+        passed = followed((Part(WORD) for _ in range(10_000)), watch_of(recorder))
+        assert sum(1 for _ in passed) == 10_000
         gc.collect()
         alive = sum(type(found) is Part for found in gc.get_objects())
         assert alive == 0

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from functools import partial
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from fluxgate_sdk.events import idempotency_key, random_bits
@@ -32,6 +32,7 @@ _SERVED_TIERS: Final = {
     "batch": "batch",
 }
 _LABELS: Final = ("feature", "step", "user", "session_id", "conversation_id")
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 COUNTERS: Final = (
     "input_tokens",
     "output_tokens",
@@ -83,6 +84,11 @@ class Reading:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+Notes = tuple[Callable[[Any], Reading], Any]
+"""What has been noted of an answer, after the function that makes a reading of it: on another thread, which has time.
+The notes are copies, and hold nothing of the content."""
+
+
 class Call:
     """One exchange. The first of `finish`, `fail` and `abandon` records it; the others then do nothing.
 
@@ -93,11 +99,13 @@ class Call:
 
     __slots__ = (
         "__weakref__",
-        "_bits",
+        "_ended_at",
         "_first_at",
         "_key",
-        "_once",
+        "_open",
         "_process",
+        "_reading",
+        "_said",
         "_sink",
         "_started_at",
         "context",
@@ -116,7 +124,6 @@ class Call:
         provider: str,
         model: str | None,
         context: Mapping[str, Any],
-        *,
         streamed: bool = False,
         timed: bool = True,
         idempotency_key: str | None = None,
@@ -133,11 +140,10 @@ class Call:
         self.streamed = streamed
         self.timed = timed
         self.metadata = metadata
-        # Drawn when the call starts, and written as a key by whoever asks for it.
-        self._bits = random_bits()
         self._key = idempotency_key
         self.tracking: CostTrackingResponse | None = None
-        self._once = threading.Lock()
+        # Emptied by the one who ends the call: popping from a list is one step, and takes no lock.
+        self._open = [None]
         self._first_at: float | None = None
         self._process = _process
         self.timestamp = time.time()
@@ -145,9 +151,9 @@ class Call:
 
     @property
     def idempotency_key(self) -> str:
-        """Under which the call counts once, however often it is sent."""
+        """Under which the call counts once, however often it is sent. Drawn when the event is made, at the latest."""
         if self._key is None:
-            self._key = idempotency_key(int(self.timestamp * 1000), self._bits)
+            self._key = idempotency_key(int(self.timestamp * 1000), random_bits())
         return self._key
 
     @idempotency_key.setter
@@ -156,22 +162,22 @@ class Call:
 
     @property
     def is_finished(self) -> bool:
-        return self._once.locked()
+        return not self._open
 
     def chunk_arrived(self) -> None:
         """Say that a part of a streamed answer is here; the first one gives the time to the first chunk."""
         if self._first_at is None:
             self._first_at = time.monotonic()
 
-    def finish(self, reading: Reading) -> CostTrackingResponse | None:
+    def finish(self, reading: Reading | Notes) -> CostTrackingResponse | None:
         """The answer is complete."""
-        if self._once.acquire(blocking=False):
-            self._record(reading, {})
+        if self._ends():
+            self._record(reading, _NOTHING)
         return self.tracking
 
     def fail(self, error: BaseException, reading: Reading | None = None) -> CostTrackingResponse | None:
         """The call ended with an exception; `reading` is what had been said before it."""
-        if not self._once.acquire(blocking=False):
+        if not self._ends():
             return self.tracking
         reading = reading or Reading()
         try:
@@ -185,24 +191,35 @@ class Call:
 
     def abandon(self, reading: Reading) -> CostTrackingResponse | None:
         """The caller stopped reading before the end: no error, but the usage may never have arrived."""
-        if self._once.acquire(blocking=False):
+        if self._ends():
             reading.stop_reason = reading.stop_reason or "aborted"
-            self._record(reading, {})
+            self._record(reading, _NOTHING)
         return self.tracking
 
-    def _record(self, reading: Reading, said: Mapping[str, Any]) -> None:
+    def _ends(self) -> bool:
+        """Whether it is this very time that the call ends."""
+        try:
+            self._open.pop()
+        except IndexError:
+            return False
+        return True
+
+    def _record(self, reading: Reading | Notes, said: Mapping[str, Any]) -> None:
         if _process is not self._process:
             return  # A forked child ends its copies of the parent's calls; the parent still records them.
         try:
-            make = partial(self._event, reading, said, time.monotonic())
+            self._reading, self._said, self._ended_at = reading, said, time.monotonic()
             later: Callable[[Callable[[], dict[str, Any]]], CostTrackingResponse] | None
             later = getattr(self._sink, "_enqueue_later", None)
-            self.tracking = self._sink.enqueue(make()) if later is None else later(make)
+            self.tracking = self._sink.enqueue(self._event()) if later is None else later(self._event)
         except Exception:
             if self._sink.debug:
                 log.debug("[fluxgate] a call to %s was not recorded", self.provider, exc_info=True)
 
-    def _event(self, reading: Reading, said: Mapping[str, Any], now: float) -> dict[str, Any]:
+    def _event(self) -> dict[str, Any]:
+        """Made on the delivery's thread, of what `_record` has left."""
+        said, now = self._said, self._ended_at
+        reading = _understood(self._reading) if isinstance(self._reading, tuple) else self._reading
         usage = _usage_of(reading)
         usage["provider"] = self.provider
         usage["is_streamed"] = self.streamed
@@ -243,6 +260,15 @@ class Call:
         metadata.update({label: self.context[label] for label in _LABELS if self.context.get(label) is not None})
         metadata["timestamp"] = datetime.fromtimestamp(self.timestamp, timezone.utc).isoformat()
         return metadata
+
+
+def _understood(notes: Notes) -> Reading:
+    read, noted = notes
+    try:
+        return read(noted)
+    except Exception:
+        log.debug("[fluxgate] an answer could not be read", exc_info=True)
+        return Reading()
 
 
 def _tier(word: object) -> str | None:

@@ -60,6 +60,7 @@ class FluxGate:
         spool = None if spool_directory is None else Spool(spool_directory)
         outbox = Outbox(transport, self._ledger, spool, timeout=self._timeout, capacity=queue_size)
         self._delivery = Delivery(outbox, transport, self._ledger, self._timeout)
+        self._hurry = self._delivery.hurry
         if debug:
             _show_debug_log()
         # A client that is dropped without close() leaves neither a thread nor a connection.
@@ -96,11 +97,11 @@ class FluxGate:
             self._delivery.submit(item)
         return item.response
 
-    def _enqueue_later(self, make: Callable[[], Mapping[str, Any]]) -> CostTrackingResponse:
+    def _enqueue_later(self, make: Callable[[], dict[str, Any]]) -> CostTrackingResponse:
         """As `enqueue`, of an event that the delivery's thread makes when it gets to it."""
-        item = self._new_item(EVENTS, lambda: wire_event(make()))
-        self._delivery.submit(item)
-        return item.response
+        response = CostTrackingResponse(self._timeout, self._hurry)
+        self._delivery.submit(Item(EVENTS, make, response))
+        return response
 
     def track(
         self,
@@ -189,7 +190,7 @@ class FluxGate:
         return item
 
     def _new_item(self, lane: Lane, body: Body) -> Item:
-        return Item(lane, body, CostTrackingResponse(self._timeout, self._delivery.hurry))
+        return Item(lane, body, CostTrackingResponse(self._timeout, self._hurry))
 
     def _drop(self, item: Item, reason: str, error: Exception) -> None:
         said = f"{type(error).__name__}: {error}"

@@ -34,7 +34,7 @@ class Unreadable(Exception):
 
 
 Body = dict[str, Any] | Callable[[], dict[str, Any]] | None
-"""What is sent, or a function that makes it."""
+"""What is sent, or a function that makes the event that is to be sent."""
 
 
 class Item:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fluxgate_sdk.backoff import Backoff, Jitter
-from fluxgate_sdk.events import encode
+from fluxgate_sdk.events import encode, wire_event
 from fluxgate_sdk.lanes import QUEUED, Item, Lane, Unreadable, read_error, verdict_of
 from fluxgate_sdk.ledger import Ledger
 from fluxgate_sdk.spool import Spool
@@ -128,7 +128,7 @@ class Outbox:
 
     @property
     def is_full(self) -> bool:
-        return self.size >= self._capacity
+        return len(self.intake) + self._size >= self._capacity
 
     @property
     def is_given_up(self) -> bool:
@@ -215,7 +215,7 @@ class Outbox:
                 self._size -= 1
                 return
             try:
-                item.payload = item.payload or encode(item.body() if callable(item.body) else item.body)
+                item.payload = item.payload or encode(wire_event(item.body()) if callable(item.body) else item.body)
             except Exception as error:
                 self._give_up([item], "unencodable", type(error).__name__)
                 continue

@@ -10,12 +10,12 @@ from __future__ import annotations
 import enum
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, wraps
 from typing import Any, Protocol
 
 from fluxgate_sdk import bodies, calls
-from fluxgate_sdk.calls import Call, Reading
+from fluxgate_sdk.calls import Call, Notes, Reading
 from fluxgate_sdk.tracking import attach
 
 
@@ -32,16 +32,20 @@ class Verdict(enum.Enum):
 class Reader(Protocol):
     """Reads usage out of one answer: given part by part (`take`), or as one (`whole`).
 
-    Both understand the provider's models and plain JSON objects. `complete` turns True with the terminal part;
-    `is_billable` is False while there is nothing to record, as for an answer still being made in the background.
-    `wants_body` is False where the bytes say nothing of usage, as those of a sound file. `editor` is for a caller who
-    reads the bytes of an answer with these headers, if there is something in them that is not meant for him.
+    Both understand the provider's models and plain JSON objects. `model` is the one that was asked. `complete` turns
+    True with the terminal part; `is_billable` is False while there is nothing to record, as for an answer still being
+    made in the background. `wants_body` is False where the bytes say nothing of usage, as those of a sound file.
+    `editor` is for a caller who reads the bytes of an answer with these headers, if there is something in them that is
+    not meant for him.
     """
 
-    reading: Reading
+    model: str | None
     complete: bool
     is_billable: bool
     wants_body: bool
+
+    @property
+    def reading(self) -> Reading: ...
 
     def is_quiet(self, item: Any) -> bool:
         """Whether a part says nothing that is not known already, as most do: then `take` is spared. Never raises."""
@@ -49,6 +53,9 @@ class Reader(Protocol):
     def take(self, item: Any) -> Verdict: ...
 
     def whole(self, answer: Any) -> None: ...
+
+    def note(self, answer: Any) -> Reading | Notes:
+        """As `whole`, for a thread that has no time: what takes long may be left for later."""
 
     def key(self) -> str | None:
         """An idempotency key out of the answer itself, where it can be read more than once."""
@@ -212,40 +219,111 @@ class Watch:
             return
 
 
-class _Queue:
-    """Parts on their way to the caller: at most one held back, those that are ready, and the end after them."""
+def followed(source: Any, watch: WatchesItems) -> Iterator[Any]:
+    """A provider's iterator of parts, each of them shown to `watch` before the caller gets it.
 
-    def __init__(self, watch: WatchesItems) -> None:
-        self.watch = watch
-        self.ready: deque[Any] = deque()
-        self.held: list[Any] = []
-        self.end: BaseException | None = None
+    A part that the watch holds goes to the caller after the next one has been read, one that it swallows never does.
+    Runs for every part of every stream: those that are quiet are let through without another call.
+    """
+    is_quiet = watch.is_quiet
+    held: list[Any] = []
+    watch.pulling = True
+    try:
+        for item in source:
+            watch.pulling = False
+            if is_quiet(item) and not held:
+                yield item
+            else:
+                verdict = watch.arrived(item)
+                yield from held
+                held.clear()
+                if verdict is Verdict.HOLD:
+                    held.append(item)
+                elif verdict is Verdict.PASS:
+                    yield item
+            watch.pulling = True
+    except BaseException as end:
+        if not watch.pulling:
+            _close(source)
+            raise  # By the caller, who stops reading.
+        watch.pulling = False
+        watch.fail(end)
+        if isinstance(end, Exception):  # A cancellation he gets at once.
+            yield from held
+        raise
+    watch.pulling = False
+    watch.end()
+    yield from held
 
-    def passes(self, item: Any) -> bool:
+
+def _close(source: Any) -> None:
+    """Close the provider's iterator, which is a generator, or what somebody has put around it."""
+    close = getattr(source, "close", None)
+    if close is not None:
+        close()
+
+
+class AsyncItems:
+    """As `followed`, of an asynchronous iterator: a generator would be known to the event loop, and closed by it."""
+
+    def __init__(self, source: Any, watch: WatchesItems) -> None:
+        self._source = source
+        self._pull = source.__anext__
+        self._watch = watch
+        self._is_quiet = watch.is_quiet
+        self._ready: deque[Any] = deque()
+        self._held: list[Any] = []
+        self._end: BaseException | None = None
+
+    def __aiter__(self) -> AsyncItems:
+        return self
+
+    async def __anext__(self) -> Any:
+        watch, ready = self._watch, self._ready
+        while not ready:
+            if self._end is not None:
+                self._raise_end()
+            watch.pulling = True
+            try:
+                item = await self._pull()
+            except BaseException as end:
+                self._ended(end)
+                continue
+            finally:
+                watch.pulling = False
+            if (self._is_quiet(item) and not self._held) or self._passes(item):
+                return item
+        return ready.popleft()
+
+    async def aclose(self) -> None:
+        """Close the provider's iterator, which is a generator."""
+        await self._source.aclose()
+
+    def _passes(self, item: Any) -> bool:
         """Take in the next part. True if the caller gets it at once; otherwise it waits, or has been swallowed."""
-        verdict = self.watch.arrived(item)
-        if verdict is Verdict.PASS and not self.held:
+        verdict = self._watch.arrived(item)
+        if verdict is Verdict.PASS and not self._held:
             return True
         self._release()
         if verdict is Verdict.HOLD:
-            self.held.append(item)
+            self._held.append(item)
         elif verdict is Verdict.PASS:
-            self.ready.append(item)
+            self._ready.append(item)
         return False
 
-    def ended(self, end: BaseException) -> None:
+    def _ended(self, end: BaseException) -> None:
         """The source has raised `end`. The caller gets it after what was held back; a cancellation, at once."""
-        if isinstance(end, (StopIteration, StopAsyncIteration)):
-            self.watch.end()
+        if isinstance(end, StopAsyncIteration):
+            self._watch.end()
         else:
-            self.watch.fail(end)
+            self._watch.fail(end)
         self._release()
-        self.end = end
+        self._end = end
         if not isinstance(end, Exception):
-            self.raise_end()
+            self._raise_end()
 
-    def raise_end(self) -> None:
-        end, self.end = self.end, None
+    def _raise_end(self) -> None:
+        end, self._end = self._end, None
         assert end is not None
         try:
             raise end
@@ -253,81 +331,8 @@ class _Queue:
             del end  # An exception that its own frame refers to would wait for the garbage collector.
 
     def _release(self) -> None:
-        self.ready.extend(self.held)
-        self.held.clear()
-
-
-class Items:
-    """A provider's iterator of parts, each of them shown to `watch` before the caller gets it.
-
-    `__next__` runs for every part of every stream: what it needs is looked up once, and quiet parts are let through.
-    """
-
-    def __init__(self, source: Any, watch: WatchesItems) -> None:
-        self._source = source
-        self._pull = source.__next__
-        self._watch = watch
-        self._is_quiet = watch.is_quiet
-        self._queue = _Queue(watch)
-
-    def __iter__(self) -> Items:
-        return self
-
-    def __next__(self) -> Any:
-        queue, watch = self._queue, self._watch
-        while not queue.ready:
-            if queue.end is not None:
-                queue.raise_end()
-            watch.pulling = True
-            try:
-                item = self._pull()
-            except BaseException as end:
-                queue.ended(end)
-                continue
-            finally:
-                watch.pulling = False
-            if (self._is_quiet(item) and not queue.held) or queue.passes(item):
-                return item
-        return queue.ready.popleft()
-
-    def close(self) -> None:
-        """Close the provider's iterator, which is a generator."""
-        self._source.close()
-
-
-class AsyncItems:
-    """As `Items`, of an asynchronous iterator."""
-
-    def __init__(self, source: Any, watch: WatchesItems) -> None:
-        self._source = source
-        self._pull = source.__anext__
-        self._watch = watch
-        self._is_quiet = watch.is_quiet
-        self._queue = _Queue(watch)
-
-    def __aiter__(self) -> AsyncItems:
-        return self
-
-    async def __anext__(self) -> Any:
-        queue, watch = self._queue, self._watch
-        while not queue.ready:
-            if queue.end is not None:
-                queue.raise_end()
-            watch.pulling = True
-            try:
-                item = await self._pull()
-            except BaseException as end:
-                queue.ended(end)
-                continue
-            finally:
-                watch.pulling = False
-            if (self._is_quiet(item) and not queue.held) or queue.passes(item):
-                return item
-        return queue.ready.popleft()
-
-    async def aclose(self) -> None:
-        """Close the provider's iterator, which is a generator."""
-        await self._source.aclose()
+        self._ready.extend(self._held)
+        self._held.clear()
 
 
 def adopt(stream: Any, watch: WatchesItems, response: Any) -> None:
@@ -350,7 +355,7 @@ def adopt(stream: Any, watch: WatchesItems, response: Any) -> None:
 
 
 def _watched(source: Any, watch: WatchesItems) -> Any:
-    return AsyncItems(source, watch) if hasattr(source, "__anext__") else Items(source, watch)
+    return AsyncItems(source, watch) if hasattr(source, "__anext__") else followed(source, watch)
 
 
 @lru_cache(maxsize=256)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from fluxgate_sdk import calls
-from fluxgate_sdk.calls import Call, Reading
-from fluxgate_sdk.providers._answers import AnswerReader, count, get, is_well_formed, plain, text
+from fluxgate_sdk.calls import Call, Notes, Reading
+from fluxgate_sdk.providers._answers import AnswerReader, count, get, is_well_formed, noted, plain, sent_fields, text
 from fluxgate_sdk.statuses import anthropic_status
 from fluxgate_sdk.streams import Verdict
 from fluxgate_sdk.tracking import attach
@@ -27,7 +27,7 @@ class MessageReader(AnswerReader):
     def is_quiet(self, item: Any) -> bool:
         """A part of the content."""
         try:
-            return item.type == "content_block_delta" and self.reading.response_id is not None
+            return self._has_begun and item.type == "content_block_delta"
         except Exception:
             return False
 
@@ -54,9 +54,23 @@ class MessageReader(AnswerReader):
         self._read_usage(is_partial=False)
         self._stopped(answer)
 
+    def note(self, answer: Any) -> Reading | Notes:
+        usage = noted(get(answer, "usage"))
+        if usage is None:
+            return super().note(answer)
+        self._identify(answer)
+        self._stopped(answer)
+        return self._understood, usage
+
+    def _understood(self, usage: Any) -> Reading:
+        self._usage = sent_fields(usage) or {}
+        self._read_usage(is_partial=False)
+        return self.reading
+
     def _identify(self, message: Any) -> None:
         self.reading.model = text(get(message, "model")) or self.reading.model
         self.reading.response_id = text(get(message, "id"))
+        self._has_begun = self.reading.response_id is not None
 
     def _stopped(self, part: Any) -> None:
         reason = text(get(part, "stop_reason"))

@@ -6,8 +6,18 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from fluxgate_sdk.bodies import Editor
-from fluxgate_sdk.calls import Reading
-from fluxgate_sdk.providers._answers import AnswerReader, count, fields_of, get, plain, sent_usage, text
+from fluxgate_sdk.calls import Notes, Reading
+from fluxgate_sdk.providers._answers import (
+    AnswerReader,
+    count,
+    fields_of,
+    get,
+    is_well_formed,
+    noted,
+    plain,
+    sent_fields,
+    text,
+)
 from fluxgate_sdk.providers._openai_bytes import UsageEraser
 from fluxgate_sdk.statuses import openai_response_status, openai_status
 from fluxgate_sdk.streams import Verdict
@@ -28,29 +38,36 @@ class OpenAIReader(AnswerReader):
     """Reads one answer of a provider that speaks OpenAI's interface; `body` is what was asked."""
 
     def __init__(self, provider: str, body: Mapping[str, Any]) -> None:
-        super().__init__(body.get("model"))
+        self.model = text(body.get("model"))
         self.provider = provider
 
     def _read(self, answer: Any, flavor: str) -> None:
         """What all answers have: the model that answered, the tier that served it, and the usage."""
-        reading, said = self.reading, fields_of(answer)
-        reading.model = text(said.get("model")) or reading.model
-        reading.response_id = text(said.get("id")) or reading.response_id
-        reading.service_tier = text(said.get("service_tier")) or reading.service_tier
-        usage = said.get("usage")
+        said = fields_of(answer)
+        self._identify(said.get("model"), said.get("id"), said.get("service_tier"))
+        self._read_usage(said.get("usage"), flavor)
+
+    def _identify(self, model: Any, response_id: Any, service_tier: Any) -> None:
+        reading = self.reading
+        reading.model = text(model) or reading.model
+        reading.response_id = text(response_id) or reading.response_id
+        reading.service_tier = text(service_tier) or reading.service_tier
+        self._has_begun = reading.response_id is not None
+
+    def _read_usage(self, usage: Any, flavor: str) -> None:
         if usage is not None:
-            read_usage(reading, usage, flavor, self.provider)
+            read_usage(self.reading, usage, flavor, self.provider)
 
 
 def read_usage(reading: Reading, usage: Any, flavor: str, provider: str) -> None:
     """Fill in the usage object where the server reads it for this provider and interface, else all the counters."""
-    sent = sent_usage(usage)
+    sent = sent_fields(usage)
     said = fields_of(usage) if sent is None else sent
     reading.input_tokens = _first_count(said, "prompt_tokens", "input_tokens")
     reading.output_tokens = _first_count(said, "completion_tokens", "output_tokens")
     if reading.input_tokens is None:
         return
-    if sent is not None and provider in READ_BY_THE_SERVER.get(flavor, ()):
+    if sent is not None and provider in READ_BY_THE_SERVER.get(flavor, ()) and is_well_formed(sent):
         reading.provider_usage, reading.api_flavor = sent, flavor
         return
     prompt = _details(said, "prompt_tokens_details", "input_tokens_details", "input_token_details")
@@ -76,26 +93,29 @@ class ChatReader(OpenAIReader):
     that a chunk with it will follow the last words.
     """
 
+    _reasons: tuple[str, ...] = ()
+
     def __init__(
-        self, provider: str, body: Mapping[str, Any], *, was_injected: bool = False, expects_usage: bool = False
+        self, provider: str, body: Mapping[str, Any], was_injected: bool = False, expects_usage: bool = False
     ) -> None:
-        super().__init__(provider, body)
+        self.model = text(body.get("model"))
+        self.provider = provider
         self._was_injected = was_injected
         self._expects_usage = expects_usage
-        self._reasons: list[str] = []
 
     def is_quiet(self, item: Any) -> bool:
         """A chunk of words after the first one."""
         try:
-            said = item.__dict__
-            (choice,) = said["choices"]
-            if choice.__dict__["finish_reason"] is not None or said["usage"] is not None:
+            if item.usage is not None:
+                return False
+            (choice,) = item.choices
+            if choice.finish_reason is not None:
                 return False
             if self._was_injected:
-                _forget_field(item, "usage")
+                item.__pydantic_fields_set__.discard("usage")
         except Exception:  # Something else than a chunk of one choice.
             return False
-        return self.reading.response_id is not None
+        return self._has_begun
 
     def take(self, item: Any) -> Verdict:
         choices, usage = get(item, "choices"), get(item, "usage")
@@ -119,18 +139,36 @@ class ChatReader(OpenAIReader):
         self._read(answer, "chat")
         self._is_last(get(answer, "choices"))
 
+    def note(self, answer: Any) -> Reading | Notes:
+        try:
+            # Asking a model for its fields one by one takes longer.
+            said = answer.__dict__
+            usage = noted(said["usage"])
+            if usage is not None:
+                reasons = [choice.finish_reason for choice in said["choices"]]
+                return self._understood, (said["model"], said["id"], said.get("service_tier"), usage, reasons)
+        except (AttributeError, KeyError, TypeError):  # Another kind of answer, or one with something left out.
+            pass
+        return super().note(answer)
+
+    def _understood(self, notes: tuple[Any, ...]) -> Reading:
+        *identity, usage, reasons = notes
+        self._identify(*identity)
+        self._read_usage(usage, "chat")
+        self._end(reasons)
+        return self.reading
+
     def _is_last(self, choices: Any) -> bool:
         """Whether one of the choices ends here."""
-        is_last = False
-        for choice in choices or ():
-            reason = get(choice, "finish_reason")
-            if isinstance(reason, str):
-                is_last = True
-                self._reasons.append(reason)
-        if is_last:
+        return self._end([get(choice, "finish_reason") for choice in choices or ()])
+
+    def _end(self, reasons: list[Any]) -> bool:
+        given = tuple(reason for reason in reasons if isinstance(reason, str))
+        self._reasons += given
+        if given:
             self.reading.stop_reason = self._reasons[0]
             self.reading.status = openai_status(self._reasons)
-        return is_last
+        return bool(given)
 
 
 def _are_events(headers: Mapping[str, str]) -> bool:
@@ -158,7 +196,7 @@ class ResponseReader(OpenAIReader):
     def is_quiet(self, item: Any) -> bool:
         """An event between the first and the last one."""
         try:
-            return item.type not in _TELLING_EVENTS and self.reading.response_id is not None
+            return self._has_begun and item.type not in _TELLING_EVENTS
         except Exception:
             return False
 
@@ -176,8 +214,24 @@ class ResponseReader(OpenAIReader):
             self.complete = True
         return Verdict.PASS
 
+    def note(self, answer: Any) -> Reading | Notes:
+        """What is billed, and under which key, is known at once; the usage is what takes its time."""
+        usage = noted(get(answer, "usage"))
+        if usage is None:
+            return super().note(answer)
+        self._identify(get(answer, "model"), get(answer, "id"), get(answer, "service_tier"))
+        self._read_end(answer)
+        return self._understood, usage
+
+    def _understood(self, usage: Any) -> Reading:
+        self._read_usage(usage, "responses")
+        return self.reading
+
     def whole(self, answer: Any) -> None:
         self._read(answer, "responses")
+        self._read_end(answer)
+
+    def _read_end(self, answer: Any) -> None:
         status = text(get(answer, "status"))
         self._is_background = self._is_background or get(answer, "background") is True
         is_unfinished = status in _UNFINISHED

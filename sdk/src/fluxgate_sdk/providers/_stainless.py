@@ -31,7 +31,8 @@ class Operation:
 
     `is_reported` is False for a request that costs nothing by itself and only fetches an answer made before: when it
     fails there is nothing to record. `options` are the request's, changed where the stream must say its usage.
-    `items` is shown the lines of an answer that holds many answers.
+    `items` is shown the lines of an answer that holds many answers. `watch` is made when it is needed: an answer
+    that is complete at once has nothing to be watched.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Operation:
     options: Any
     is_reported: bool = True
     items: WatchesItems | None = None
+    watch: Watch | None = field(default=None, init=False)
 
 
 class Provider(Protocol):
@@ -111,18 +113,18 @@ class TrackedSync(_Tracked):
 
     def request(self, cast_to: Any, options: Any, *args: Any, **how: Any) -> Any:
         """The provider's seam: every request of every resource comes through here."""
-        session = session_of(self)
+        session: Session = self.__dict__[SESSION]
         send = session.next_request or super().request  # type: ignore[misc]
-        exchange = _Exchange.opened(self, session, options, bool(how.get("stream")))
-        if exchange is None:
-            result = send(cast_to, options, *args, **how)
-        else:
-            try:
-                result = send(cast_to, exchange.options, *args, **how)
-            except BaseException as error:
-                exchange.failed(error)
-                raise
-            exchange.answered(result)
+        opened = _opened(self, session, options, bool(how.get("stream")))
+        if opened is None:
+            return send(cast_to, options, *args, **how)
+        operation, call = opened
+        try:
+            result = send(cast_to, operation.options, *args, **how)
+        except BaseException as error:
+            _failed(operation, call, error)
+            raise
+        _answered(session.provider, operation, call, result)
         return result
 
 
@@ -131,128 +133,136 @@ class TrackedAsync(_Tracked):
 
     async def request(self, cast_to: Any, options: Any, *args: Any, **how: Any) -> Any:
         """The provider's seam: every request of every resource comes through here."""
-        session = session_of(self)
+        session: Session = self.__dict__[SESSION]
         send = session.next_request or super().request  # type: ignore[misc]
-        exchange = _Exchange.opened(self, session, options, bool(how.get("stream")))
-        if exchange is None:
-            result = await send(cast_to, options, *args, **how)
-        else:
-            try:
-                result = await send(cast_to, exchange.options, *args, **how)
-            except BaseException as error:
-                exchange.failed(error)
-                raise
-            exchange.answered(result)
+        opened = _opened(self, session, options, bool(how.get("stream")))
+        if opened is None:
+            return await send(cast_to, options, *args, **how)
+        operation, call = opened
+        try:
+            result = await send(cast_to, operation.options, *args, **how)
+        except BaseException as error:
+            _failed(operation, call, error)
+            raise
+        _answered(session.provider, operation, call, result)
         return result
 
 
-class _Exchange:
-    """One billable request on its way. Nothing here raises."""
+# One billable request on its way, from here on. Nothing here raises, and what is complete at once takes few steps.
 
-    def __init__(self, session: Session, operation: Operation, call: Call) -> None:
-        self.options = operation.options
-        self._provider = session.provider
-        self._operation = operation
-        self._watch = Watch(call, operation.reader)
 
-    @classmethod
-    def opened(cls, client: Any, session: Session, options: Any, stream: bool) -> _Exchange | None:
-        """None where the request is not billable, or cannot be understood."""
-        try:
-            operation = session.provider.operation(client, options, stream=stream, session=session)
-            if operation is None:
-                return None
-            metadata = {"operation": operation.name}
-            model = operation.reader.reading.model
-            call = Call(
-                session.sink,
-                session.provider_name,
-                model,
-                session.context,
-                streamed=stream,
-                timed=operation.is_reported,
-                metadata=metadata,
-            )
-            exchange = cls(session, operation, call)
-            exchange._follow_parsing()
-        except Exception:
-            calls.log.debug("[fluxgate] a request could not be tracked", exc_info=True)
+def _opened(client: Any, session: Session, options: Any, stream: bool) -> tuple[Operation, Call] | None:
+    """None where the request is not billable, or cannot be understood."""
+    provider = session.provider
+    try:
+        operation = provider.operation(client, options, stream=stream, session=session)
+        if operation is None:
             return None
-        return exchange
+        # All by position: what is made with keywords, or without some arguments, takes a third longer.
+        model, timed, metadata = operation.reader.model, operation.is_reported, {"operation": operation.name}
+        call = Call(session.sink, session.provider_name, model, session.context, stream, timed, None, metadata)
+        if wants_raw_response(operation.options):
+            _follow_parsing(provider, operation, call)
+    except Exception:
+        calls.log.debug("[fluxgate] a request could not be tracked", exc_info=True)
+        return None
+    return operation, call
 
-    def failed(self, error: BaseException) -> None:
-        reader, call = self._watch.reader, self._watch.call
-        if not self._operation.is_reported:
-            reader.is_billable = False
-            return
-        try:
-            # Raised by the package's own parser after a billed answer, which it carries along.
-            answer = getattr(error, "completion", None)
-            if answer is not None:
-                reader.whole(answer)
-        except Exception:
-            calls.log.debug("[fluxgate] an answer could not be read", exc_info=True)
-        call.fail(error, reader.reading)
 
-    def answered(self, result: Any) -> None:
-        try:
-            self._answered(result)
-        except Exception:
-            calls.log.debug("[fluxgate] an answer could not be tracked", exc_info=True)
+def _failed(operation: Operation, call: Call, error: BaseException) -> None:
+    reader = operation.reader
+    if not operation.is_reported:
+        reader.is_billable = False
+        return
+    try:
+        # Raised by the package's own parser after a billed answer, which it carries along.
+        answer = getattr(error, "completion", None)
+        if answer is not None:
+            reader.whole(answer)
+    except Exception:
+        calls.log.debug("[fluxgate] an answer could not be read", exc_info=True)
+    call.fail(error, reader.reading)
 
-    def _answered(self, result: Any) -> None:
-        watch = self._watch
-        # Asked first: asking a model for an attribute that it does not have is slow.
-        if isinstance(result, self._provider.model_class):
-            watch.read(result)
-            attach(result, watch.call.tracking)
-            return
-        if self._adopted(result):
-            return
-        response = self._http_response(result)
-        if response is None:
-            watch.read(result)
-        elif response.is_closed and not watch.call.streamed:
-            watch.read(_content_of(response) if watch.reader.wants_body else None)
-        else:
-            watch.editor = watch.reader.editor(response.headers)
-            watch.watch_body(response)
-            watch.follow(result, response)
-        attach(result, watch.call.tracking)
 
-    def _adopted(self, result: Any) -> bool:
-        """Whether this is an answer in parts, which are followed from now on."""
-        # Not by isinstance: older packages have a metaclass that denies it.
-        kinds = type(result).__mro__
-        if any(kind in kinds for kind in self._provider.stream_classes):
-            streams.adopt(result, self._watch, result.response)
-        elif any(kind in kinds for kind in self._provider.decoder_classes) and self._operation.items is not None:
-            streams.adopt(result, self._operation.items, None)
-        else:
-            return False
-        return True
+def _answered(provider: Provider, operation: Operation, call: Call, result: Any) -> None:
+    try:
+        # Asked first: asking a model for an attribute that it does not have is slow. Not by isinstance, which calls the
+        # models' metaclass.
+        if provider.model_class in type(result).__mro__:
+            _record(operation.reader, call, result)
+        elif not _adopted(provider, operation, call, result):
+            _delegated(provider, operation, call, result)
+    except Exception:
+        calls.log.debug("[fluxgate] an answer could not be tracked", exc_info=True)
 
-    def _http_response(self, result: Any) -> Any:
-        """The HTTP response that the caller asked for in place of the answer, or None."""
-        if isinstance(result, self._provider.response_classes):
-            return result.http_response
-        return result if hasattr(result, "is_closed") and hasattr(result, "iter_raw") else None
 
-    def _follow_parsing(self) -> None:
-        """Have what a raw response is parsed into tracked as well; only the package knows when that happens."""
-        if not wants_raw_response(self.options):
-            return
-        then = self.options.post_parser if callable(self.options.post_parser) else None
-        watch, adopted = self._watch, self._adopted
+def _record(reader: Reader, call: Call, answer: Any) -> None:
+    """The whole answer is here. Understanding it is left to the delivery's thread, as far as it can be."""
+    try:
+        reading = reader.note(answer)
+    except Exception:
+        calls.log.debug("[fluxgate] an answer could not be read", exc_info=True)
+        reading = reader.reading
+    if reader.is_billable:
+        key = reader.key()
+        if key is not None:
+            call.idempotency_key = key
+        attach(answer, call.finish(reading))
 
-        def parsed(result: Any) -> Any:
-            adopted(result)
-            result = then(result) if then is not None else result
-            attach(result, watch.call.tracking)
-            return result
 
-        self.options = copy.copy(self.options)
-        self.options.post_parser = parsed
+def _adopted(provider: Provider, operation: Operation, call: Call, result: Any) -> bool:
+    """Whether this is an answer in parts, which are followed from now on."""
+    # Not by isinstance: older packages have a metaclass that denies it.
+    kinds = type(result).__mro__
+    if any(kind in kinds for kind in provider.stream_classes):
+        streams.adopt(result, _watch_of(operation, call), result.response)
+    elif any(kind in kinds for kind in provider.decoder_classes) and operation.items is not None:
+        streams.adopt(result, operation.items, None)
+    else:
+        return False
+    return True
+
+
+def _delegated(provider: Provider, operation: Operation, call: Call, result: Any) -> None:
+    """What is here is the HTTP response, or something that only the caller understands."""
+    watch, response = _watch_of(operation, call), _http_response(provider, result)
+    if response is None:
+        watch.read(result)
+    elif response.is_closed and not call.streamed:
+        watch.read(_content_of(response) if watch.reader.wants_body else None)
+    else:
+        watch.editor = watch.reader.editor(response.headers)
+        watch.watch_body(response)
+        watch.follow(result, response)
+    attach(result, call.tracking)
+
+
+def _watch_of(operation: Operation, call: Call) -> Watch:
+    if operation.watch is None:
+        operation.watch = Watch(call, operation.reader)
+    return operation.watch
+
+
+def _http_response(provider: Provider, result: Any) -> Any:
+    """The HTTP response that the caller asked for in place of the answer, or None."""
+    if isinstance(result, provider.response_classes):
+        return result.http_response
+    return result if hasattr(result, "is_closed") and hasattr(result, "iter_raw") else None
+
+
+def _follow_parsing(provider: Provider, operation: Operation, call: Call) -> None:
+    """Have what a raw response is parsed into tracked as well; only the package knows when that happens."""
+    options = copy.copy(operation.options)
+    then = options.post_parser if callable(options.post_parser) else None
+
+    def parsed(result: Any) -> Any:
+        _adopted(provider, operation, call, result)
+        result = then(result) if then is not None else result
+        attach(result, call.tracking)
+        return result
+
+    options.post_parser = parsed
+    operation.options = options
 
 
 def wants_raw_response(options: Any) -> bool:

@@ -155,7 +155,7 @@ def _chat(client: Any, options: Any, path: str, body: Mapping[str, Any], stream:
     """A completion; its stream is asked for its usage where the caller has not said whether to."""
     provider = session.provider_name
     if not stream:
-        return Operation(_CHAT_OPERATIONS[path], readers.ChatReader(provider, body), options)
+        return Operation(_CHAT_OPERATIONS[path], readers.ChatReader(provider, body, False, False), options, True, None)
     asked = (body.get("stream_options") or {}).get("include_usage")
     inject = asked is None and _may_inject(client, body, session)
     if inject:
