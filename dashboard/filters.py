@@ -106,7 +106,7 @@ class Filters:
         words = {word: text for word in WORDS if (text := _text(params, word))}
         period, start, end = _span(words, now, zone)
         labels: dict[str, Any] = {word: _label(words.get(word)) for word in LABELS}
-        amounts: dict[str, Any] = {word: _amount(words.get(word), whole=word.endswith("tokens")) for word in AMOUNTS}
+        amounts: dict[str, Any] = {word: amount(words.get(word), whole=word.endswith("tokens")) for word in AMOUNTS}
         return cls(
             zone=zone,
             now=now,
@@ -322,7 +322,8 @@ def _label(text: str | None) -> str | None:
     return "" if text == NONE else text
 
 
-def _amount(text: str | None, *, whole: bool) -> str | None:
+def amount(text: str | None, *, whole: bool) -> str | None:
+    """A number of at most 9 digits and 12 decimals, or a `whole` one of at most 15; None when the text is neither."""
     if text is None or not (_WHOLE if whole else _NUMBER).fullmatch(text):
         return None
     return format(Decimal(text).normalize(), "f")

@@ -21,6 +21,7 @@ from events.rows import Row, priced_row
 from events.runtime import Runtime
 from events.schema import IncomingEvent, InvalidEvent, MalformedBody, TooManyEvents
 from events.wire import FieldError
+from events.wire_json import usd_number
 from pricing import provider_usage
 from pricing.catalog import Catalog
 
@@ -177,17 +178,11 @@ def _answer(row: Row) -> msgspec.Raw:
     assert row.answer_id is not None
     assert row.created_at is not None
     created_at = row.created_at if row.created_at.tzinfo is UTC else row.created_at.astimezone(UTC)
-    cost = "null" if row.answer_cost is None else _json_number(row.answer_cost)
+    cost = "null" if row.answer_cost is None else usd_number(row.answer_cost)
     return msgspec.Raw(
         f'{{"id":"evt_{row.answer_id.hex}","createdAt":"{created_at.isoformat(timespec="milliseconds")[:-6]}Z",'
         f'"cost":{cost},"status":"SUCCESS"}}'.encode()
     )
-
-
-def _json_number(picousd: int) -> str:
-    """USD as a JSON number with all its digits and no exponent: 5250000000 is 0.00525."""
-    whole, fraction = divmod(picousd, 10**12)
-    return f"{whole}.{fraction:012}".rstrip("0").rstrip(".")
 
 
 def _batch_answer(results: list[Row | HttpError]) -> dict[str, Any]:

@@ -34,6 +34,12 @@ def check_utf8(body: bytes, error: type[Exception]) -> None:
         raise error(f"the body is not UTF-8: {problem.reason} at byte {problem.start}") from None
 
 
+def usd_number(picousd: int) -> str:
+    """USD as a JSON number with all its digits and no exponent: 5250000000 is 0.00525."""
+    whole, fraction = divmod(picousd, 10**12)
+    return f"{whole}.{fraction:012}".rstrip("0").rstrip(".")
+
+
 def joined(parts: Mapping[str, Raw]) -> bytes:
     """The object of `parts`, as JSON text."""
     return b"{" + b",".join(_encode(key) + b":" + bytes(value) for key, value in parts.items()) + b"}"

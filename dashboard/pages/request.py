@@ -18,8 +18,8 @@ from dashboard.queries.reading import snapshot
 from dashboard.visit import Visit
 from events.models import Environment, Flag
 from events.models.event import public_id
-from pricing.costs import Meter, Usage
-from pricing.receipts import CardReference, Receipt, explain
+from pricing.costs import Meter
+from pricing.receipts import Receipt
 
 METERS: dict[Meter, str] = {
     "input": "Input tokens",
@@ -100,7 +100,7 @@ def build(visit: Visit, event_id: UUID) -> Request | None:
         found = events.detail(visit.organization_id, event_id)
         if found is None:
             return None
-        receipt = _receipt(found)
+        receipt = events.receipt_of(found)
         former = events.cost_history(visit.organization_id, event_id)
     filters = Filters.from_query({"environment": Environment(found.environment).label}, visit.now, visit.zone)
     return Request(
@@ -124,20 +124,6 @@ def build(visit: Visit, event_id: UUID) -> Request | None:
         provider_usage=found.provider_usage,
         list_href=requests_href(filters),
     )
-
-
-def _receipt(found: EventDetail) -> Receipt | None:
-    if found.rate_card_id is None or found.cost_picousd is None:
-        return None
-    usage = Usage(
-        found.input_tokens,
-        found.output_tokens,
-        found.cached_tokens,
-        found.cache_write_tokens,
-        found.cache_write_1h_tokens,
-        found.reasoning_tokens,
-    )
-    return explain(CardReference(found.rate_card_id, found.tier_policy_id), usage)
 
 
 def _facts(found: EventDetail, filters: Filters, visit: Visit) -> tuple[Fact, ...]:

@@ -1,7 +1,7 @@
 """The filters of a page as conditions on the `event` table and on the rollup of all dimensions."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -12,6 +12,8 @@ from events.models.event import FINE_STATUSES
 
 FINE = tuple(status.value for status in FINE_STATUSES)
 """The statuses that are no errors, as they are stored."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 PUBLIC_ID = re.compile(r"evt_([0-9a-f]{32})")
 
 _COLUMNS = {
@@ -40,8 +42,8 @@ def environment_of(filters: Filters) -> int:
 
 
 def id_floor(at: datetime) -> UUID:
-    """The smallest uuidv7 of a moment: a period is the range from its start's floor up to its end's."""
-    return UUID(int=int(at.timestamp() * 1000) << 80)
+    """The smallest uuidv7 of a moment or later: a period is the range from its start's floor up to its end's."""
+    return UUID(int=-((_EPOCH - at) // _MILLISECOND) << 80)
 
 
 def parse_public_id(text: str) -> UUID | None:

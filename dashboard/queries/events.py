@@ -17,6 +17,8 @@ from dashboard.queries.usage import Usage
 from dashboard.request_search import Place, RequestSearch, Sort
 from events.models import Flag, ServiceTier, Status
 from events.models.event import time_of
+from pricing.costs import Usage as PricedUsage
+from pricing.receipts import CardReference, Receipt, explain
 
 COUNT_CAP = 10_000
 ORDER_TIMEOUT_MS = 5_000
@@ -225,24 +227,33 @@ def environments_in_use(organization_id: int) -> frozenset[int]:
 
 def detail(organization_id: int, event_id: UUID) -> EventDetail | None:
     """One event in full, None when the organization has no such event. Primary key (id, slot)."""
-    statement = """SELECT e.id, e.environment, e.status, e.service_tier, e.is_streamed, e.flags, e.received_at,
-coalesce(k.name, ''), coalesce(u.external_id, ''), coalesce(u.name, ''), e.feature, e.step, e.session_id,
-e.conversation_id, e.provider, e.model, e.input_tokens, e.output_tokens, e.cached_tokens, e.cache_write_tokens,
-e.cache_write_1h_tokens, e.reasoning_tokens, e.latency_ms, e.streaming_duration_ms, e.cost_picousd, e.price_status,
-e.rate_card_id, e.tier_policy_id, e.pricing_revision, e.region, coalesce(e.error_message, ''),
-coalesce(e.api_flavor, ''), coalesce(e.provider_usage::text, ''), coalesce(e.metadata::text, '')
-FROM event e
-LEFT JOIN tracked_user u ON u.id = e.tracked_user_id
-LEFT JOIN api_key k ON k.id = e.api_key_id
-WHERE e.id = %s AND e.slot = %s AND e.organization_id = %s"""
+    statement = f"{_DETAIL} FROM event e {_OWNERS} WHERE e.id = %s AND e.slot = %s AND e.organization_id = %s"
     found = fetch(statement, (event_id, event_id.int & 0xFF, organization_id))
-    if not found:
+    return _detail(found[0]) if found else None
+
+
+def details(organization_id: int, filters: Filters, limit: int, before: UUID | None = None) -> tuple[EventDetail, ...]:
+    """Events of the period in full, newest first; `before` (an id, excluded) continues. Indexes as of `listed`."""
+    upper = id_floor(filters.end)
+    wanted = on_events(organization_id, filters, id_floor(filters.start), min(upper, before or upper))
+    statement = f"""{_DETAIL} FROM (SELECT e.* FROM event e WHERE {wanted.text} ORDER BY e.id DESC LIMIT %s) e
+{_OWNERS} ORDER BY e.id DESC"""  # noqa: S608
+    return tuple(_detail(columns) for columns in fetch(statement, (*wanted.params, limit)))
+
+
+def receipt_of(found: EventDetail) -> Receipt | None:
+    """What the event's cost is made of, None when no price is known. Queries for the card, and for the tier's rule."""
+    if found.rate_card_id is None or found.cost_picousd is None:
         return None
-    columns = list(found[0])
-    columns[2], columns[3] = Status(columns[2]), ServiceTier(columns[3])
-    columns[5] = tuple(flag for flag in Flag if columns[5] & flag)
-    columns[24] = _whole(columns[24])
-    return EventDetail(*columns)
+    usage = PricedUsage(
+        found.input_tokens,
+        found.output_tokens,
+        found.cached_tokens,
+        found.cache_write_tokens,
+        found.cache_write_1h_tokens,
+        found.reasoning_tokens,
+    )
+    return explain(CardReference(found.rate_card_id, found.tier_policy_id), usage)
 
 
 def cost_history(organization_id: int, event_id: UUID) -> tuple[FormerCost, ...]:
@@ -255,6 +266,23 @@ FROM event_cost_history h LEFT JOIN pricing_revision r
     ON r.id = h.replaced_by_revision AND (r.organization_id IS NULL OR r.organization_id = %s)
 WHERE h.event_id = %s ORDER BY h.replaced_at DESC"""
     return tuple(FormerCost(_whole(cost), *shown) for cost, *shown in fetch(statement, (organization_id, event_id)))
+
+
+_DETAIL = """SELECT e.id, e.environment, e.status, e.service_tier, e.is_streamed, e.flags, e.received_at,
+coalesce(k.name, ''), coalesce(u.external_id, ''), coalesce(u.name, ''), e.feature, e.step, e.session_id,
+e.conversation_id, e.provider, e.model, e.input_tokens, e.output_tokens, e.cached_tokens, e.cache_write_tokens,
+e.cache_write_1h_tokens, e.reasoning_tokens, e.latency_ms, e.streaming_duration_ms, e.cost_picousd, e.price_status,
+e.rate_card_id, e.tier_policy_id, e.pricing_revision, e.region, coalesce(e.error_message, ''),
+coalesce(e.api_flavor, ''), coalesce(e.provider_usage::text, ''), coalesce(e.metadata::text, '')"""
+_OWNERS = "LEFT JOIN tracked_user u ON u.id = e.tracked_user_id LEFT JOIN api_key k ON k.id = e.api_key_id"
+
+
+def _detail(row: Sequence[Any]) -> EventDetail:
+    columns = list(row)
+    columns[2], columns[3] = Status(columns[2]), ServiceTier(columns[3])
+    columns[5] = tuple(flag for flag in Flag if columns[5] & flag)
+    columns[24] = _whole(columns[24])
+    return EventDetail(*columns)
 
 
 def _row(columns: Sequence[Any]) -> EventRow:

@@ -194,7 +194,7 @@ def rows(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool, su
         case "cells":
             return _cells(organization_id, filters, kind)
         case "events":
-            return _events(organization_id, filters, kind, hourly=hourly)
+            return of_events(organization_id, filters, kind, hourly=hourly)
 
 
 def compared(organization_id: int, before: Filters, kind: Kind) -> Sql:
@@ -245,7 +245,8 @@ WHERE e.organization_id = %s AND e.environment = %s AND e.day >= %s AND e.day <=
     )
 
 
-def _events(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool) -> Sql:
+def of_events(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool) -> Sql:
+    """Rows (at, value, provider, measures), one for each event: of any period, also one that cuts hours."""
     value, wanted = _value(kind), on_events(organization_id, filters, id_floor(filters.start), id_floor(filters.end))
     at = _event_bucket(hourly)
     return Sql(
