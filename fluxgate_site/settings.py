@@ -109,6 +109,8 @@ MIDDLEWARE = [
 ]
 ROOT_URLCONF = "fluxgate_site.urls"
 WSGI_APPLICATION = "fluxgate_site.wsgi.application"
+# What the REST API of `metering` answers beside its own: prefixes below /api/v1 and the routers of the app above it
+API_ROUTERS = {"/events": "dashboard.api.events.router", "/costs": "dashboard.api.costs.router"}
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

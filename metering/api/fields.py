@@ -55,7 +55,7 @@ def _day(value: object) -> date:
             found = date.fromisoformat(value)
         except ValueError:
             raise ValueError("is a day that the calendar does not have") from None
-        return _in_our_time(found)
+        return in_our_time(found)
     raise ValueError("must be a day like 2026-01-31")
 
 
@@ -69,11 +69,12 @@ def _moment(value: object) -> date | datetime:
         moment = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("must be a day like 2026-01-31, or a moment like 2026-01-31T12:00:00Z") from None
-    _in_our_time(moment.date())
+    in_our_time(moment.date())
     return moment
 
 
-def _in_our_time(day: date) -> date:
+def in_our_time(day: date) -> date:
+    """The day. Raises ValueError for one far from ours, with which nothing could be reckoned."""
     if not FIRST_YEAR <= day.year <= LAST_YEAR:
         raise ValueError(f"must be in the years {FIRST_YEAR} to {LAST_YEAR}")
     return day

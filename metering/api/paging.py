@@ -6,12 +6,13 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Self
+from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from events.wire import FieldError
 from metering.api.errors import invalid
-from metering.api.fields import LARGEST_ID, Outgoing
+from metering.api.fields import LARGEST_ID, Outgoing, in_our_time
 
 MAX_LIMIT: Final = 200
 
@@ -47,8 +48,17 @@ class Page[Item](Outgoing):
 
 
 def _cursor(values: Sequence[Any]) -> str:
-    words = [value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value for value in values]
-    return base64.urlsafe_b64encode(json.dumps(words).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(json.dumps([_word(value) for value in values]).encode()).decode().rstrip("=")
+
+
+def _word(value: object) -> object:
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case UUID():
+            return value.hex
+        case _:
+            return value
 
 
 def _read(kind: type, value: object) -> Any:
@@ -56,7 +66,10 @@ def _read(kind: type, value: object) -> Any:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:
             raise ValueError
+        in_our_time(moment.date())
         return moment
+    if kind is UUID and isinstance(value, str):
+        return UUID(value)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise ValueError
     if isinstance(value, int) and not 0 <= value <= LARGEST_ID:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError as NinjaHttpError
@@ -50,23 +51,32 @@ def _place(model: Any, loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
 
 def strict_query(run: Callable[..., Any]) -> Callable[..., Any]:
     """Around an operation's `run`: notes what is wrong with the names in the query, to be told with the rest."""
+    operation: Operation = run.__self__  # type: ignore[attr-defined]  # its method
     known = {
         name
-        for model in run.__self__.models  # type: ignore[attr-defined]  # a method of ninja's Operation
+        for model in operation.models
         if model.__ninja_param_source__ == "query"
         for name in model.__ninja_flatten_map__
     }
+    known.update(declared := _declared(operation))
+    families = tuple(name.removesuffix("*") for name in declared if name.endswith("*"))
 
     @wraps(run)
     def wrapped(request: HttpRequest, **path: Any) -> Any:
         request.query_errors = [  # type: ignore[attr-defined]
-            FieldError(name[:100], "is not known here" if name not in known else "is sent more than once")
+            FieldError(name[:100], "is sent more than once" if is_known else "is not known here")
             for name, values in request.GET.lists()
-            if name not in known or len(values) > 1
+            if not (is_known := name in known or name.startswith(families)) or len(values) > 1
         ]
         return run(request, **path)
 
     return wrapped
+
+
+def _declared(operation: Operation) -> list[str]:
+    """Parameters of the query that the operation reads itself; `meta.*` is a family of names."""
+    parameters = (operation.openapi_extra or {}).get("parameters", [])
+    return [parameter["name"] for parameter in parameters if parameter["in"] == "query"]
 
 
 def refuse_query(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,7 +101,7 @@ def _answer(request: HttpRequest, error: Any) -> HttpResponse:
 
 
 def _build() -> Service:
-    """The API with all its routes."""
+    """The API with all its routes; the settings name those of apps that this one does not know."""
     service = Service(
         title="FluxGate", version="1", docs_url=None, openapi_url=None, parser=ExactParser(), urls_namespace="api"
     )
@@ -104,6 +114,8 @@ def _build() -> Service:
     service.add_router("/customers", customers.router)
     service.add_router("/usage", usage.router)
     service.add_router("/invoices", invoices.router)
+    for prefix, router in settings.API_ROUTERS.items():
+        service.add_router(prefix, router)
     return service
 
 
