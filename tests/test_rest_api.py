@@ -93,6 +93,8 @@ def test_both_sides_answer_their_own_paths(program: Program) -> None:
     assert refusal("POST", "sdk/track") == (401, "unauthorized")  # a key, not a token
     assert refusal("POST", "nothing") == (404, "not_found")
     assert refusal("GET", "../nothing") == (404, "not_found")
+    assert program.call("GET", "events").status == 200
+    assert program.call("GET", "costs?granularity=day&meta.plan=pro").body["items"] == []
     assert program.call("GET", "meters", Host="evil.example").status == 400
     assert program.call("GET", "../openapi.json").status == 404
     two = {"Cookie": "access_token=a; access_token=b", "Authorization": ""}

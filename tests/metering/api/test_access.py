@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from events.models import ApiKey, Environment, Membership, Organization, Role
+from events.models.event import public_id
 from metering import invoicing
 from metering.api import native_schema, openapi
 from metering.models import Meter
+from tests.events_table import Call, store_events
 from tests.factories import ApiKeyFactory, MembershipFactory, OrganizationFactory, TrackedUserFactory
 from tests.metering.api.conftest import Api, SignIn
 
@@ -20,6 +22,9 @@ NEEDS = [
     ("GET", "usage/summary?meter_id={meter}", Role.VIEWER),
     ("GET", "invoices", Role.VIEWER),
     ("GET", "invoices/{invoice}", Role.VIEWER),
+    ("GET", "events", Role.VIEWER),
+    ("GET", "events/{event}", Role.VIEWER),
+    ("GET", "costs", Role.VIEWER),
     ("POST", "usage", Role.MEMBER),
     ("POST", "invoices", Role.ADMIN),
     ("POST", "invoices/{invoice}/finalize", Role.ADMIN),
@@ -43,13 +48,14 @@ BODIES = {
 RANK = [Role.VIEWER, Role.MEMBER, Role.ADMIN, Role.OWNER]
 
 
-def named(organization: Organization) -> dict[str, int]:
+def named(organization: Organization) -> dict[str, int | str]:
     """What paths name."""
     customer = TrackedUserFactory(organization=organization)
     return {
         "meter": Meter.objects.create(organization=organization, name="Documents").pk,
         "customer": customer.pk,
         "invoice": invoicing.open_draft(organization.pk, customer.pk, datetime.now(UTC)).pk,
+        "event": public_id(store_events(organization, [Call(at=datetime.now(UTC))])[0]),
     }
 
 
@@ -83,7 +89,8 @@ def test_what_belongs_to_another_organization_is_not_there(admin: Api) -> None:
             response = admin.call(method, path.format(**place), BODIES.get(path.rpartition("/")[2], ANYTHING))
             assert response.status_code == 404, (method, path)
     assert admin.get("meters").json()["items"] == []
-    assert admin.get("customers").json()["items"] == []
+    for path in ("customers", "events", "costs"):
+        assert admin.get(path).json()["items"] == []
 
 
 def test_the_header_chooses_among_ones_own_organizations(admin: Api, organization: Organization) -> None:

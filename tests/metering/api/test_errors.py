@@ -155,7 +155,9 @@ def test_nothing_that_is_sent_at_random_is_answered_with_500(admin: Api, organiz
         names = [*_fields(schema, components), "unknown"] if schema else []
         for _ in range(15):
             place = {name: rng.choice([known.get(name, 1), 1, 2**63, 10**40]) for name in ("meter_id", "customer_id")}
-            url = path.format(**place, rate_id=rng.choice([1, 2**63]), invoice_id=rng.choice([1, 2**63]))
+            url = path.format(
+                **place, rate_id=rng.choice([1, 2**63]), invoice_id=rng.choice([1, 2**63]), event_id="evt_1"
+            )
             parameters = [p["name"] for p in operation["parameters"] if p["in"] == "query"]
             query = "&".join(f"{name}={rng.choice(['', 'x', '%00', '-1', '9' * 40, '1', '2026-01-01', '%ff'])}"
                              for name in parameters if rng.random() < 0.6)  # fmt: skip

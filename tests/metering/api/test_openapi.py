@@ -1,6 +1,7 @@
 """The schema says what there is: every route, each with its answers; the page shows it without another host."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,7 +24,7 @@ def _routes(found: Any, prefix: str = "/") -> Iterator[str]:
         if isinstance(one, URLResolver):
             yield from _routes(one.url_patterns, route)
         elif isinstance(one, URLPattern) and route.startswith("/api/") and one.name != "nothing":
-            yield route.replace("<int:", "{").replace(">", "}")
+            yield re.sub(r"<(?:int:)?(\w+)>", r"{\1}", route)
 
 
 def test_every_route_is_declared_and_nothing_else() -> None:
