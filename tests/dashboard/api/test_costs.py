@@ -127,7 +127,7 @@ def test_sums_are_those_of_the_events(place: tuple[Organization, datetime], read
     periods = {
         "days": (begin(day - timedelta(hours=36), zone, "day"), begin(day + timedelta(hours=50), zone, "day")),
         "hours": (begin(hour - timedelta(hours=27), zone, "hour"), begin(hour + timedelta(hours=31), zone, "hour")),
-        "moments": (at - timedelta(hours=20, minutes=7), at + timedelta(hours=31, seconds=5, milliseconds=3)),
+        "moments": (at - timedelta(hours=20, minutes=27), at + timedelta(hours=31, seconds=5, milliseconds=3)),
     }
     for name, (start, end) in periods.items():
         for by in GROUPS:

@@ -107,7 +107,7 @@ def test_money_keeps_every_digit_and_unknown_is_null(
 def test_pages_hold_each_event_once_while_others_come_in(api: Api, organization: Organization, now: datetime) -> None:
     stored = store_events(organization, [Call(at=now - timedelta(seconds=number // 5)) for number in range(60)])
     found, after = [], ""
-    while True:
+    for _ in range(20):
         page = api.get(f"events?limit=7{after}").json()
         found += [item["id"] for item in page["items"]]
         store_events(organization, [Call(at=now + timedelta(seconds=len(found)))])
@@ -123,8 +123,9 @@ def test_a_page_ends_early_where_metadata_is_large(
 ) -> None:
     monkeypatch.setattr(endpoint, "MOST_METADATA", 100)
     store_events(organization, [Call(at=now, metadata=f'{{"a": "{"x" * size}"}}') for size in (200, 10, 10, 300)])
-    sizes, after = [], ""
-    while after is not None:
+    sizes: list[int] = []
+    after = ""
+    while after is not None and len(sizes) < 9:
         page = api.get(f"events?limit=3{after}").json()
         sizes.append(len(page["items"]))
         after = page["next"] and f"&after={page['next']}"
