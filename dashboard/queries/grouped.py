@@ -13,10 +13,10 @@ from dashboard.filters import Filters, local_day
 from dashboard.queries import usage
 from dashboard.queries.reading import Sql, fetch
 from dashboard.queries.usage import NOTHING, Usage
+from dashboard.queries.user_rows import MEASURES
 
 By = Literal["feature", "user", "model", "provider", "status", "step"]
-_MEASURES = ("events", "errors", "unpriced", "input_tokens", "output_tokens", "cost_picousd")
-_SUMS = ", ".join(f"sum({name}) AS {name}" for name in _MEASURES)
+_SUMS = ", ".join(f"sum({name}) AS {name}" for name in MEASURES)
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ top AS (
 shown AS (
     SELECT u.*, top.place FROM used u JOIN top ON top.value = u.value AND top.provider = u.provider WHERE u.events > 0
 ),
-total AS (SELECT count(*) AS count, {", ".join(f"sum({name}) AS sum_{name}" for name in _MEASURES)} FROM line)
-SELECT total.*, s.bucket, {_label(by)}, {", ".join(f"s.{name}" for name in _MEASURES)}
+total AS (SELECT count(*) AS count, {", ".join(f"sum({name}) AS sum_{name}" for name in MEASURES)} FROM line)
+SELECT total.*, s.bucket, {_label(by)}, {", ".join(f"s.{name}" for name in MEASURES)}
 FROM total LEFT JOIN shown s ON true {_names(by)} ORDER BY s.bucket, s.place"""  # noqa: S608
     params = (*bucket.params, *source.params, limit, *((organization_id,) if by == "user" else ()))
     return _read(fetch(statement, params))
@@ -100,7 +100,7 @@ def _names(by: By) -> str:
 
 
 def _read(found: Sequence[tuple[Any, ...]]) -> Grouped:
-    measures = len(_MEASURES)
+    measures = len(MEASURES)
     values, *total = found[0][: measures + 1]
     rows = (columns[measures + 1 :] for columns in found)
     return Grouped(
