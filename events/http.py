@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +20,9 @@ READ_SECONDS = 10.0
 """A body that takes longer than this to arrive is given up."""
 
 CLOSE: tuple[Header, ...] = ((b"connection", b"close"),)
+
+current_request: ContextVar[str] = ContextVar("current_request", default="")
+"""The name of the request that Django answers: the log, error pages and errors of the REST API share it."""
 
 _encode = msgspec.json.encode
 
@@ -41,7 +45,7 @@ class HttpError(Exception):
         self.message = message
         self.errors = errors
         self.headers = tuple(headers)
-        self.request_id = uuid4().hex
+        self.request_id = current_request.get() or uuid4().hex
 
     def body(self) -> dict[str, Any]:
         """The contract's error body."""

@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Callable
-from contextvars import ContextVar
 from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse
 
+from events.http import current_request
+
 HEADER = "X-Request-Id"
-_current: ContextVar[str] = ContextVar("request_id", default="")
 
 
 class RequestIdMiddleware:
@@ -19,11 +19,11 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.request_id = uuid4().hex  # type: ignore[attr-defined]
-        current = _current.set(request.request_id)  # type: ignore[attr-defined]
+        token = current_request.set(request.request_id)  # type: ignore[attr-defined]
         try:
             response = self._get_response(request)
         finally:
-            _current.reset(current)
+            current_request.reset(token)
         if response.status_code >= 400:
             response.headers.setdefault(HEADER, request.request_id)  # type: ignore[attr-defined]
         return response
@@ -33,6 +33,6 @@ class NamesRequest(logging.Filter):
     """Gives the formatter `%(request_name)s`: which request a line belongs to, '' outside of any."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        current = _current.get()
+        current = current_request.get()
         record.request_name = f" [request {current}]" if current else ""
         return True

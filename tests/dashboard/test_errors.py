@@ -73,3 +73,10 @@ def test_the_log_names_the_request_of_the_error_page(
     response = client.get("/settings/members/")
     [line] = [record for record in caplog.records if record.name == "django.request"]
     assert line.__dict__["request_name"] == f" [request {response.headers['X-Request-Id']}]"
+
+
+def test_an_error_of_the_rest_api_has_the_name_that_the_log_has(client: Client) -> None:
+    response = client.get("/api/v1/costs")
+    assert response.status_code == 401
+    name = response.wsgi_request.request_id  # type: ignore[attr-defined]
+    assert response.json()["error"]["requestId"] == response.headers["X-Request-Id"] == name
