@@ -7,7 +7,7 @@ link that somebody kept must never lead to an error page.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from dashboard.formats import days as day_range
 from dashboard.formats import short_day
+from metering.periods import day_start
 
 PERIODS = {"24h": "24 h", "7d": "7 d", "30d": "30 d", "90d": "90 d", "mtd": "Month"}
 ENVIRONMENTS = ("live", "test")
@@ -277,11 +278,6 @@ def local_hour(at: datetime, zone: ZoneInfo) -> datetime:
 def local_day(at: datetime, zone: ZoneInfo) -> datetime:
     """The UTC instant at which the local day of `at` starts."""
     return day_start(at.astimezone(zone).date(), zone)
-
-
-def day_start(day: date, zone: ZoneInfo) -> datetime:
-    """The UTC instant at which the local `day` starts; midnight, or the first moment after a gap that swallowed it."""
-    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def next_day(start: datetime, zone: ZoneInfo) -> datetime:

@@ -19,6 +19,7 @@ from metering.api.access import Caller
 from metering.api.buckets import moment_of
 from metering.api.errors import invalid
 from metering.api.fields import Identifier, Moment
+from metering.periods import day_start
 
 DEFAULT_DAYS: Final = 30
 METADATA: Final = {
@@ -119,7 +120,7 @@ def _period(sent: Conditions, caller: Caller, start: datetime | None) -> tuple[d
     since = moment_of(sent.from_, zone) or start
     if since is None:
         last = (until - timedelta(microseconds=1)).astimezone(zone).date()
-        since = filters.day_start(last - timedelta(days=DEFAULT_DAYS - 1), zone)
+        since = day_start(last - timedelta(days=DEFAULT_DAYS - 1), zone)
     if since >= until:
         raise invalid([FieldError("from", "must be before to")])
     return since, until

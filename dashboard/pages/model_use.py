@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from dashboard.filters import day_start
 from dashboard.queries.prices import ModelUse, NameUse
+from metering.periods import day_start
 from pricing.catalog import Catalog, epoch_ms
 
 _NOON = timedelta(hours=12)

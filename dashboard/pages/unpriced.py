@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dashboard import formats
-from dashboard.filters import Filters, day_start
+from dashboard.filters import Filters
 from dashboard.formats import compact, count
 from dashboard.pages.links import admin_href, named, price_href, requests_href
 from dashboard.queries.prices import UnpricedUse
 from dashboard.visit import Visit
 from events.models import Environment, ServiceTier
+from metering.periods import day_start
 from pricing.catalog import Catalog, Resolution, epoch_ms
 from pricing.costs import Status
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from dashboard import formats
 from dashboard.filters import Filters
-from dashboard.pages.cost_rows import NOT_GIVEN
+from dashboard.pages.cost_rows import NOT_GIVEN, Figure, ratio
 from dashboard.pages.links import model_name, requests_href
 from dashboard.pages.overview_figures import Figures, has_revenue
 from dashboard.pages.parts import BarRow
@@ -39,15 +39,16 @@ def user_bars(
     found = []
     for row in rows:
         pays = earned.get(row.tracked_user_id, 0)
+        of_revenue = ratio(row.cost_picousd, pays) if pays else Figure("no revenue")
         found.append(
             BarRow(
                 name=row.name or row.external_id or NOT_GIVEN["user"],
                 href=requests_href(filters, user=row.external_id),
                 value=formats.money(row.cost_picousd),
                 title=f"{row.external_id} {formats.money_exact(row.cost_picousd)}".strip(),
-                share=_ratio(row.cost_picousd, pays) if comparable else _share(row.cost_picousd, total),
+                share=of_revenue.text if comparable else _share(row.cost_picousd, total),
                 width_percent=_width(row.cost_picousd, largest),
-                tone="bad" if comparable and formats.TINY_REVENUE_PICOUSD <= pays < row.cost_picousd else "",
+                tone="bad" if comparable and of_revenue.tone == "bad" else "",
             )
         )
     return tuple(found)
@@ -80,9 +81,3 @@ def _share(cost: int, total: int) -> str:
 
 def _width(cost: int, largest: int) -> float:
     return 100 * cost / largest if largest else 0
-
-
-def _ratio(cost: int, earned: int) -> str:
-    if not earned:
-        return "no revenue"
-    return "too early" if earned < formats.TINY_REVENUE_PICOUSD else formats.of_revenue(Decimal(cost) / earned)

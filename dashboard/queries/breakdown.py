@@ -10,20 +10,17 @@ from typing import Any
 
 from dashboard.cost_search import By, CostSearch, Paying, Sort
 from dashboard.filters import Filters
-from dashboard.queries import dearest, usage, user_rows
+from dashboard.queries import dearest, names, usage, user_rows
 from dashboard.queries.conditions import id_floor, on_events
 from dashboard.queries.dearest import Dear
 from dashboard.queries.reading import Sql, fetch
-from dashboard.queries.usage import NOTHING, Usage
-from dashboard.queries.user_rows import Cover
+from dashboard.queries.usage import NOTHING, OF_USERS, Usage
+from dashboard.queries.user_rows import MEASURES, SUMS, Cover
 
 LATEST_WITH_KEYS = 2_000
 """How many of the latest requests are asked for the keys of their metadata."""
 MOST_KEYS = 20
-_MEASURES = ("events", "errors", "unpriced", "input_tokens", "output_tokens", "cost_picousd")
-_SUMS = ", ".join(f"sum({name}) AS {name}" for name in _MEASURES)
-_LINE = (*_MEASURES, "before_events", "before_picousd", "revenue", "before_revenue")
-_OF_USERS = ("user", "feature_user")
+_LINE = (*MEASURES, "before_events", "before_picousd", "revenue", "before_revenue")
 _ORDER: dict[Sort, str] = {
     "cost": "cost_picousd",
     "requests": "events",
@@ -122,7 +119,7 @@ def by_value(organization_id: int, search: CostSearch, before: Filters | None, e
     now = usage.rows(organization_id, filters, search.by, hourly=not filters.whole_days, summed=True)
     then = usage.compared(organization_id, before, search.by) if before else _nothing(search.by)
     line = (_rated if search.by == "feature_user" else _lines)(search.by, now, then, earned)
-    shown = _PAYING[search.paying]
+    shown, user = _PAYING[search.paying], names.join(search.by, organization_id)
     statement = f"""WITH line AS MATERIALIZED ({line.text}),
 total AS (
     SELECT count(*) FILTER (WHERE {_PAYING["short"]}) AS short,
@@ -133,9 +130,9 @@ total AS (
     FROM line
 ),
 page AS (SELECT * FROM line WHERE {shown} ORDER BY {_order(search)} LIMIT %s OFFSET %s)
-SELECT {_label(search.by)}, {", ".join(f"p.{name}" for name in _LINE)}, total.*
-FROM page p CROSS JOIN total {_names(search.by)} ORDER BY {_order(search)}"""  # noqa: S608
-    params = (*line.params, search.rows, search.after, *_names_params(search.by, organization_id))
+SELECT {names.label(search.by)}, {", ".join(f"p.{name}" for name in _LINE)}, total.*
+FROM page p CROSS JOIN total {user.text} ORDER BY {_order(search)}"""  # noqa: S608
+    params = (*line.params, search.rows, search.after, *user.params)
     found = fetch(statement, params)
     return _breakdown(found)
 
@@ -145,9 +142,9 @@ def by_bucket(organization_id: int, filters: Filters, by: By, limit: int, *, hou
 
     Of users by day, only the dearest are read; of anything else, the same index range as `by_value`.
     """
-    if by in _OF_USERS and usage.source_of(filters, by, hourly=hourly) != "events":
+    if by in OF_USERS and usage.source_of(filters, by, hourly=hourly) != "events":
         return _by_day_of_users(organization_id, filters, by, limit)
-    source = usage.rows(organization_id, filters, by, hourly=hourly)
+    source, user = usage.rows(organization_id, filters, by, hourly=hourly), names.join(by, organization_id)
     statement = f"""WITH used AS MATERIALIZED (
     SELECT at, value, provider, sum(cost_picousd) AS cost FROM ({source.text}) u GROUP BY 1, 2, 3
 ),
@@ -159,9 +156,9 @@ placed AS (
     SELECT u.at, t.place, sum(u.cost) AS cost
     FROM used u LEFT JOIN top t ON t.value = u.value AND t.provider = u.provider GROUP BY 1, 2
 )
-SELECT s.at, {_label(by)}, p.value IS NULL, s.cost
-FROM placed s LEFT JOIN top p ON p.place = s.place {_names(by)} ORDER BY s.place NULLS LAST, 1"""  # noqa: S608
-    params = (*source.params, limit, *_names_params(by, organization_id))
+SELECT s.at, {names.label(by)}, p.value IS NULL, s.cost
+FROM placed s LEFT JOIN top p ON p.place = s.place {user.text} ORDER BY s.place NULLS LAST, 1"""  # noqa: S608
+    params = (*source.params, limit, *user.params)
     return tuple(
         BucketCost(usage.instant(at, filters), value or "", provider or "", name or "", is_other, int(cost))
         for at, value, provider, name, is_other, cost in fetch(statement, params)
@@ -188,10 +185,11 @@ def _days_of(organization_id: int, filters: Filters, by: By, top: Sequence[Dear]
     if by == "feature_user":
         only.append(Sql("e.feature = ANY(%s)", (sorted(set(features)),)))
     source = usage.of_users(organization_id, filters, by, Cover(days=filters.days), *only)
-    statement = f"""SELECT u.at, {_label(by)}, sum(u.cost_picousd) FROM ({source.text}) u
-JOIN unnest(%s::bigint[], %s::text[]) WITH ORDINALITY AS p (value, provider, place) USING (value, provider) {_names(by)}
-GROUP BY p.place, u.at, {_label(by)} ORDER BY p.place, 1"""  # noqa: S608
-    return fetch(statement, (*source.params, ids, features, *_names_params(by, organization_id)))
+    user = names.join(by, organization_id)
+    statement = f"""SELECT u.at, {names.label(by)}, sum(u.cost_picousd) FROM ({source.text}) u
+JOIN unnest(%s::bigint[], %s::text[]) WITH ORDINALITY AS p (value, provider, place) USING (value, provider) {user.text}
+GROUP BY p.place, u.at, {names.label(by)} ORDER BY p.place, 1"""  # noqa: S608
+    return fetch(statement, (*source.params, ids, features, *user.params))
 
 
 def has_feature(organization_id: int, feature: str) -> bool:
@@ -210,7 +208,7 @@ def metadata_keys(organization_id: int, filters: Filters) -> tuple[str, ...]:
 
 
 def _nothing(by: By) -> Sql:
-    value = "0::bigint" if by in _OF_USERS else "''"
+    value = "0::bigint" if by in OF_USERS else "''"
     return Sql(
         f"SELECT {value} AS value, '' AS provider, 0 AS events, 0::numeric AS cost_picousd, 0 AS picousd WHERE false"
     )
@@ -219,12 +217,12 @@ def _nothing(by: By) -> Sql:
 def _lines(by: By, now: Sql, then: Sql, earned: Earned | None) -> Sql:
     """Everything about each value, added up in one pass: joins of as many sums take several times as long."""
     revenue, former = (earned and earned.now) or _nothing(by), (earned and earned.before) or _nothing(by)
-    zeros = ", ".join("0" for _ in _MEASURES)
-    text = f"""SELECT value, {"''" if by == "user" else "provider"} AS provider, {_SUMS},
+    zeros = ", ".join("0" for _ in MEASURES)
+    text = f"""SELECT value, {"''" if by == "user" else "provider"} AS provider, {SUMS},
     sum(before_events) AS before_events, sum(before_picousd) AS before_picousd,
     round(sum(revenue)) AS revenue, round(sum(before_revenue)) AS before_revenue
 FROM (
-    SELECT value, provider, {", ".join(_MEASURES)}, 0 AS before_events, 0 AS before_picousd,
+    SELECT value, provider, {", ".join(MEASURES)}, 0 AS before_events, 0 AS before_picousd,
         NULL::numeric AS revenue, NULL::numeric AS before_revenue FROM ({now.text}) n
     UNION ALL SELECT value, provider, {zeros}, events, cost_picousd, NULL, NULL FROM ({then.text}) b
     UNION ALL SELECT value, provider, {zeros}, 0, 0, picousd, NULL FROM ({revenue.text}) r
@@ -252,21 +250,6 @@ LEFT JOIN ({rates.text}) n ON n.tracked_user_id = s.value LEFT JOIN ({former.tex
 def _order(search: CostSearch) -> str:
     direction = "ASC" if search.ascending else "DESC"
     return f"{_ORDER[search.sort]} {direction} NULLS LAST, cost_picousd DESC, events DESC, value, provider"
-
-
-def _label(by: By) -> str:
-    """Value, provider and name of the row `p`: of a user its external id and its name."""
-    if by in _OF_USERS:
-        return "coalesce(t.external_id, ''), p.provider, coalesce(t.name, '')"
-    return "p.value, p.provider, ''"
-
-
-def _names(by: By) -> str:
-    return "LEFT JOIN tracked_user t ON t.id = p.value AND t.organization_id = %s" if by in _OF_USERS else ""
-
-
-def _names_params(by: By, organization_id: int) -> tuple[int, ...]:
-    return (organization_id,) if by in _OF_USERS else ()
 
 
 def _breakdown(found: Sequence[tuple[Any, ...]]) -> Breakdown:

@@ -10,13 +10,12 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from dashboard.filters import Filters, local_day
-from dashboard.queries import usage
+from dashboard.queries import names, usage
 from dashboard.queries.reading import Sql, fetch
 from dashboard.queries.usage import NOTHING, Usage
-from dashboard.queries.user_rows import MEASURES
+from dashboard.queries.user_rows import MEASURES, SUMS
 
 By = Literal["feature", "user", "model", "provider", "status", "step"]
-_SUMS = ", ".join(f"sum({name}) AS {name}" for name in MEASURES)
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,11 @@ def grouped(organization_id: int, filters: Filters, by: By, edges: Sequence[date
 
     Index ranges of usage_day, usage_hour, usage_day_user, usage_day_cell or event, as `usage.source_of` says.
     """
-    source, bucket = _source(organization_id, filters, by, edges)
+    (source, bucket), user = _source(organization_id, filters, by, edges), names.join(by, organization_id)
     statement = f"""WITH used AS MATERIALIZED (
-    SELECT {bucket.text} AS bucket, value, provider, {_SUMS} FROM ({source.text}) u GROUP BY 1, 2, 3
+    SELECT {bucket.text} AS bucket, value, provider, {SUMS} FROM ({source.text}) u GROUP BY 1, 2, 3
 ),
-line AS MATERIALIZED (SELECT value, provider, {_SUMS} FROM used GROUP BY 1, 2 HAVING sum(events) > 0),
+line AS MATERIALIZED (SELECT value, provider, {SUMS} FROM used GROUP BY 1, 2 HAVING sum(events) > 0),
 top AS (
     SELECT value, provider, row_number() OVER (ORDER BY cost_picousd DESC, events DESC, value, provider) AS place
     FROM line ORDER BY place LIMIT %s
@@ -61,9 +60,9 @@ shown AS (
     SELECT u.*, top.place FROM used u JOIN top ON top.value = u.value AND top.provider = u.provider WHERE u.events > 0
 ),
 total AS (SELECT count(*) AS count, {", ".join(f"sum({name}) AS sum_{name}" for name in MEASURES)} FROM line)
-SELECT total.*, s.bucket, {_label(by)}, {", ".join(f"s.{name}" for name in MEASURES)}
-FROM total LEFT JOIN shown s ON true {_names(by)} ORDER BY s.bucket, s.place"""  # noqa: S608
-    params = (*bucket.params, *source.params, limit, *((organization_id,) if by == "user" else ()))
+SELECT total.*, p.bucket, {names.label(by)}, {", ".join(f"p.{name}" for name in MEASURES)}
+FROM total LEFT JOIN shown p ON true {user.text} ORDER BY p.bucket, p.place"""  # noqa: S608
+    params = (*bucket.params, *source.params, limit, *user.params)
     return _read(fetch(statement, params))
 
 
@@ -86,17 +85,6 @@ def _source(organization_id: int, filters: Filters, by: By, edges: Sequence[date
 def _is_hour(at: datetime, zone: ZoneInfo) -> bool:
     local = at.astimezone(zone)
     return (local.minute, local.second, local.microsecond) == (0, 0, 0)
-
-
-def _label(by: By) -> str:
-    """Value, provider and name of the row `s`: of a user its external id and its name."""
-    if by == "user":
-        return "coalesce(t.external_id, ''), '', coalesce(t.name, '')"
-    return "s.value, s.provider, ''"
-
-
-def _names(by: By) -> str:
-    return "LEFT JOIN tracked_user t ON t.id = s.value AND t.organization_id = %s" if by == "user" else ""
 
 
 def _read(found: Sequence[tuple[Any, ...]]) -> Grouped:

@@ -9,11 +9,11 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from dashboard.filters import day_start
 from dashboard.invoice_search import InvoiceSearch
 from dashboard.queries.conditions import id_floor
 from dashboard.queries.reading import Sql, fetch
 from events.models import Environment
+from metering.periods import day_start
 
 
 @dataclass(frozen=True, slots=True)

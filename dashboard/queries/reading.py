@@ -52,9 +52,11 @@ def snapshot() -> Iterator[None]:
             return
         with transaction.atomic():
             with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                cursor.execute(f"SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}")
-                cursor.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
+                # In one exchange: every page begins with it.
+                cursor.execute(
+                    f"""SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}; SET LOCAL work_mem = '{WORK_MEM}'"""
+                )
             yield
     finally:
         _read.reset(outer)

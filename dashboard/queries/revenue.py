@@ -13,9 +13,10 @@ from fractions import Fraction
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from dashboard.filters import PICOUSD_PER_USD, day_start
+from dashboard.filters import PICOUSD_PER_USD
 from dashboard.queries import metered
 from dashboard.queries.reading import Sql, fetch
+from metering.periods import day_start
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -69,22 +70,20 @@ def by_bucket(
     never multiplied by buckets.
     """
     pieces = spans(edges, until, zone)
-    own = f"""revenue_change c JOIN tracked_user u ON u.id = c.tracked_user_id
-    WHERE u.organization_id = %s {"" if external_id is None else "AND u.external_id = %s"}"""
+    own = _changes(organization_id, external_id)
     statement = f"""SELECT 0, count(*), sum(amount), 0 FROM (
-    SELECT DISTINCT ON (c.tracked_user_id) c.monthly_revenue_usd AS amount FROM {own} AND c.effective_at < %s
+    SELECT DISTINCT ON (c.tracked_user_id) c.monthly_revenue_usd AS amount FROM {own.text} AND c.effective_at < %s
     ORDER BY c.tracked_user_id DESC, c.effective_at DESC
 ) f
 UNION ALL SELECT width_bucket(effective_at, %s::timestamptz[]) AS span, count(*), sum(change),
     sum(change * extract(epoch FROM effective_at))
 FROM (
     SELECT c.effective_at, c.monthly_revenue_usd - coalesce(({_AMOUNT_BEFORE}), 0) AS change
-    FROM {own} AND c.effective_at >= %s
+    FROM {own.text} AND c.effective_at >= %s
 ) l GROUP BY 1"""  # noqa: S608
-    whose = (organization_id,) if external_id is None else (organization_id, external_id)
     # The last threshold keeps what takes effect after the period apart.
     thresholds = [*(piece.start for piece in pieces), pieces[-1].end if pieces else until]
-    rows = fetch(statement, (*whose, thresholds[0], thresholds, *whose, thresholds[0]))
+    rows = fetch(statement, (*own.params, thresholds[0], thresholds, *own.params, thresholds[0]))
     changes = {int(span): (amount or Decimal(), Decimal(weighted)) for span, _, amount, weighted in rows}
     monthly = _accumulated(pieces, changes, max(len(edges) - 1, 0))
     ever_sent = any(count for _, count, *_ in rows)
@@ -93,6 +92,14 @@ FROM (
         return Revenue(monthly, ever_sent)
     both = tuple(sum(pair) for pair in zip(monthly, used, strict=True))
     return Revenue(both, ever_sent=ever_sent or any(used), metered=used)
+
+
+def _changes(organization_id: int, external_id: str | None) -> Sql:
+    """What follows FROM for the changes `c` of all users or of one: to be narrowed by AND."""
+    text = "revenue_change c JOIN tracked_user u ON u.id = c.tracked_user_id WHERE u.organization_id = %s"
+    if external_id is None:
+        return Sql(text, (organization_id,))
+    return Sql(f"{text} AND u.external_id = %s", (organization_id, external_id))
 
 
 _AMOUNT_BEFORE = """SELECT b.monthly_revenue_usd FROM revenue_change b
@@ -149,21 +156,19 @@ def of_each_user(
     months = sum((_seconds(piece.end - piece.start) / piece.month_seconds for piece in pieces), Fraction())
     columns = zip(*((piece.start, piece.end, piece.month_seconds) for piece in pieces), strict=True)
     starts, ends, seconds = columns if pieces else ((), (), ())
-    whose = (organization_id,) if external_id is None else (organization_id, external_id)
-    own = f"""revenue_change c JOIN tracked_user u ON u.id = c.tracked_user_id
-    WHERE u.organization_id = %s {"" if external_id is None else "AND u.external_id = %s"}"""
+    own = _changes(organization_id, external_id)
     text = f"""SELECT tracked_user_id, usd * %s::numeric / %s::numeric AS picousd FROM (
     SELECT DISTINCT ON (c.tracked_user_id) c.tracked_user_id, c.monthly_revenue_usd AS usd
-    FROM {own} AND c.effective_at <= %s ORDER BY c.tracked_user_id DESC, c.effective_at DESC
+    FROM {own.text} AND c.effective_at <= %s ORDER BY c.tracked_user_id DESC, c.effective_at DESC
 ) f
 UNION ALL SELECT l.tracked_user_id, coalesce(sum(l.change * 1000000000000 * greatest(0, extract(epoch FROM
     s.until - greatest(l.effective_at, s.start))) / s.month_seconds), 0)
 FROM (
     SELECT c.tracked_user_id, c.effective_at, c.monthly_revenue_usd - coalesce(({_AMOUNT_BEFORE}), 0) AS change
-    FROM {own} AND c.effective_at > %s AND c.effective_at < %s
+    FROM {own.text} AND c.effective_at > %s AND c.effective_at < %s
 ) l LEFT JOIN unnest(%s::timestamptz[], %s::timestamptz[], %s::bigint[]) AS s (start, until, month_seconds) ON true
 GROUP BY 1"""  # noqa: S608
-    params = (*whose, start, *whose, start, until, list(starts), list(ends), list(seconds))
+    params = (*own.params, start, *own.params, start, until, list(starts), list(ends), list(seconds))
     monthly = Sql(text, (months.numerator * PICOUSD_PER_USD, months.denominator, *params))
     if used is None:
         used = metered.of_each_user(organization_id, start, until, external_id)

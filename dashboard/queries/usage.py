@@ -10,11 +10,12 @@ from operator import attrgetter
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from dashboard.filters import META, Filters, day_start, local_day, local_hour, next_day
+from dashboard.filters import META, Filters, local_day, local_hour, next_day
 from dashboard.queries import user_rows
 from dashboard.queries.conditions import CELL_WORDS, FINE, environment_of, id_floor, on_cells, on_events, on_users
 from dashboard.queries.reading import Sql, fetch
-from dashboard.queries.user_rows import Cover, cover_of
+from dashboard.queries.user_rows import MEASURES, SUMS, Cover, cover_of
+from metering.periods import day_start
 
 type Kind = str
 """What usage is told apart by: 'total', a dimension, 'user', 'feature_user', or `meta.` and a key of the metadata.
@@ -23,10 +24,9 @@ The value of a user is its id, 0 for none, a number: many rows are grouped by it
 status and a tier that of the stored number. Beside it stands the other half of the name: a model's provider, the
 feature of a feature and user."""
 Source = Literal["narrow", "users", "pairs", "cells", "events"]
-_OF_USERS = ("user", "feature_user")
+OF_USERS = ("user", "feature_user")
 
-_SUMS = "sum(events), sum(errors), sum(unpriced), sum(input_tokens), sum(output_tokens), sum(cost_picousd)"
-_MEASURES = ", ".join(user_rows.MEASURES)
+_MEASURES = ", ".join(MEASURES)
 _OF_EVENT = f"""1 AS events, (e.status NOT IN {FINE})::int AS errors, (e.cost_picousd IS NULL)::int AS unpriced,
 e.input_tokens, e.output_tokens, coalesce(e.cost_picousd, 0) AS cost_picousd"""
 _VALUE: dict[Kind, str] = {
@@ -80,7 +80,7 @@ class Usage:
         return Usage.total((self, other))
 
 
-_columns = attrgetter(*user_rows.MEASURES)
+_columns = attrgetter(*MEASURES)
 NOTHING = Usage()
 
 
@@ -115,10 +115,10 @@ def source_of(filters: Filters, kind: Kind = "total", *, hourly: bool = False) -
     """Which table can answer. Users have days only; metadata is known to the events alone."""
     by_day = filters.whole_days and not hourly
     words = filters.conditions.keys()
-    if kind.startswith(META) or (kind in _OF_USERS and not by_day):
+    if kind.startswith(META) or (kind in OF_USERS and not by_day):
         return "events"
-    if kind in _OF_USERS or "user" in words:
-        if kind not in (*_OF_USERS, "total", "feature") or not by_day or not words <= {"user", "feature"}:
+    if kind in OF_USERS or "user" in words:
+        if kind not in (*OF_USERS, "total", "feature") or not by_day or not words <= {"user", "feature"}:
             return "events"
         return "users" if kind in ("user", "total") and "feature" not in words else "pairs"
     if not words:
@@ -129,14 +129,14 @@ def source_of(filters: Filters, kind: Kind = "total", *, hourly: bool = False) -
 def totals(organization_id: int, filters: Filters) -> Usage:
     """Sums over the period. One index range of usage_hour / usage_day / usage_day_cell / event."""
     source = rows(organization_id, filters, "total", hourly=False)
-    found = fetch(f"SELECT {_SUMS} FROM ({source.text}) u", source.params)  # noqa: S608
+    found = fetch(f"SELECT {SUMS} FROM ({source.text}) u", source.params)  # noqa: S608
     return Usage.of(found[0])
 
 
 def by_bucket(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool) -> tuple[BucketUsage, ...]:
     """Sums per hour or local day and value. One index range of usage_hour / usage_day / usage_day_cell / event."""
     source = rows(organization_id, filters, kind, hourly=hourly)
-    statement = f"SELECT at, value, provider, {_SUMS} FROM ({source.text}) u GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"  # noqa: S608
+    statement = f"SELECT at, value, provider, {SUMS} FROM ({source.text}) u GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"  # noqa: S608
     return tuple(
         BucketUsage(instant(at, filters), value, provider, Usage.of(sums))
         for at, value, provider, *sums in fetch(statement, source.params)
@@ -146,7 +146,7 @@ def by_bucket(organization_id: int, filters: Filters, kind: Kind, *, hourly: boo
 def by_value(organization_id: int, filters: Filters, kind: Kind, limit: int) -> tuple[ValueUsage, ...]:
     """The values of a kind that cost most. One index range of usage_hour / usage_day / usage_day_cell / event."""
     source = rows(organization_id, filters, kind, hourly=not filters.whole_days)
-    statement = f"""SELECT value, {_SUMS} FROM ({source.text}) u GROUP BY 1
+    statement = f"""SELECT value, {SUMS} FROM ({source.text}) u GROUP BY 1
 HAVING sum(events) > 0 ORDER BY sum(cost_picousd) DESC, sum(events) DESC, 1 LIMIT %s"""  # noqa: S608
     return tuple(ValueUsage(row[0], Usage.of(row[1:])) for row in fetch(statement, (*source.params, limit)))
 
@@ -158,7 +158,7 @@ def previous(organization_id: int, filters: Filters, *, hourly: bool) -> tuple[P
     cuts from event.
     """
     source = _until(organization_id, filters, hourly)
-    sums = ", ".join(f"sum({name}) FILTER (WHERE comparable)" for name in _MEASURES.split(", "))
+    sums = ", ".join(f"sum({name}) FILTER (WHERE comparable)" for name in MEASURES)
     statement = f"SELECT at, sum(cost_picousd), {sums} FROM ({source.text}) u GROUP BY 1 ORDER BY 1"  # noqa: S608
     return tuple(
         PreviousBucket(instant(at, filters), int(cost), Usage.of(comparable))

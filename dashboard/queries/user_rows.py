@@ -13,11 +13,14 @@ from typing import Literal
 
 from dashboard.filters import Filters
 from dashboard.queries.reading import Sql
+from events.rollups import PAIR_MEASURES
 
 type Step = Literal["month", "dekad", "day"]
 CLOCK_AHEAD = timedelta(minutes=5)
 """How far ahead of now an event may be dated."""
-MEASURES = ("events", "errors", "unpriced", "input_tokens", "output_tokens", "cost_picousd")
+MEASURES = PAIR_MEASURES
+"""What pages sum up: what every rollup of usage has."""
+SUMS = ", ".join(f"sum({name}) AS {name}" for name in MEASURES)
 _TABLES: dict[Step, str] = {
     "month": "usage_month_user_now",
     "dekad": "usage_dekad_user_now",
