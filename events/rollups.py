@@ -55,6 +55,16 @@ DELTA_COLUMNS = DIMENSIONS + BUCKETS + MEASURES
 
 FOLD_LOCK = 7_201_001
 """Advisory lock: whoever holds it may move deltas into rollups."""
+REVISION = """concat_ws('-',
+    coalesce((SELECT revision FROM usage_revision WHERE organization_id = %(id)s), 0),
+    (SELECT count(*) FROM usage_delta WHERE organization_id = %(id)s),
+    coalesce((SELECT max(id) FROM rejected_call WHERE organization_id = %(id)s), 0),
+    coalesce((SELECT max(id) FROM rejected_call WHERE organization_id IS NULL), 0))"""
+"""An expression that changes with every commit that changes what the pages of the organization `id` show of usage.
+
+The folder raises a counter when it takes deltas away; until then every commit adds delta rows. A counter raised by each
+event would make all writers of an organization wait for one row.
+"""
 
 # Deltas are added up once by each of these keys; every rollup is made from the few rows that remain.
 _TENANT = ("organization_id", "environment", "day")
@@ -308,23 +318,6 @@ WHERE {differing} ORDER BY {keys}"""  # noqa: S608
                 for organization, _, day, usage_events, events, usage_cost, cost in cursor.fetchall()
             ]
     return problems
-
-
-def revision(organization_id: int) -> str:
-    """A word that changes with every commit that changes what this organization's pages show.
-
-    The folder raises a counter when it takes deltas away; until then every commit adds delta rows. A counter raised
-    by each event would make all writers of an organization wait for one row.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """SELECT coalesce((SELECT revision FROM usage_revision WHERE organization_id = %(id)s), 0),
-(SELECT count(*) FROM usage_delta WHERE organization_id = %(id)s),
-coalesce((SELECT max(id) FROM rejected_call WHERE organization_id = %(id)s), 0),
-coalesce((SELECT max(id) FROM rejected_call WHERE organization_id IS NULL), 0)""",
-            {"id": organization_id},
-        )
-        return "-".join(str(part) for part in cursor.fetchone())
 
 
 def latency_bucket(latency_ms: float | None) -> int | None:

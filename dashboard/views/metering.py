@@ -17,7 +17,7 @@ from dashboard.usage_search import UsageSearch
 def usage(request: MemberRequest) -> HttpResponse:
     """Meters, or one of them: whole, its live part, or the next rows of a list."""
     visit = request.visit
-    revision = live.revision(visit)
+    revision = live.revision(request)
     if request.GET.get("rev") == revision:
         return not_modified()
     page = usage_page.build(visit, UsageSearch.from_query(request.GET.dict(), visit.now, visit.zone), revision)
@@ -30,7 +30,7 @@ def usage(request: MemberRequest) -> HttpResponse:
 @member_required()
 def customers(request: MemberRequest) -> HttpResponse:
     """What each customer used, cost and paid: whole, its live part, or its next rows."""
-    revision = live.revision(request.visit)
+    revision = live.revision(request)
     if request.GET.get("rev") == revision:
         return not_modified()
     search = CostSearch.from_query(request.GET.dict() | {"by": "user"}, request.visit.now, request.visit.zone)

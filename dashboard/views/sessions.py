@@ -19,7 +19,7 @@ from dashboard.views.usage import filters_of
 @member_required()
 def sessions(request: MemberRequest) -> HttpResponse:
     """The list: whole, its filtered results, its next rows, or how many sessions have new calls."""
-    revision = live.revision(request.visit)
+    revision = live.revision(request)
     filters, by = filters_of(request), sessions_page.grouping(request.GET.get("by", ""))
     if request.htmx.target == "news":
         if request.GET.get("rev") == revision:
@@ -47,7 +47,7 @@ def conversation(request: MemberRequest) -> HttpResponse:
 
 def _one(request: MemberRequest, by: By) -> HttpResponse:
     """The page, its next rows, or how many calls are new."""
-    revision, name = live.revision(request.visit), request.GET.get(by, "")
+    revision, name = live.revision(request), request.GET.get(by, "")
     if request.htmx.target == "news":
         if request.GET.get("rev") == revision:
             return not_modified()

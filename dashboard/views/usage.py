@@ -26,7 +26,7 @@ from dashboard.views.preferences import look_of
 @member_required()
 def overview(request: MemberRequest) -> HttpResponse:
     """The Overview; before the first event, how to send it."""
-    revision = live.revision(request.visit)
+    revision = live.revision(request)
     if request.GET.get("rev") == revision:
         return not_modified()
     if first_run.is_due(request.visit):
@@ -42,7 +42,7 @@ def overview(request: MemberRequest) -> HttpResponse:
 @member_required()
 def requests(request: MemberRequest) -> HttpResponse:
     """The list of requests: whole, its filtered results, its next rows, or how many are new."""
-    revision = live.revision(request.visit)
+    revision = live.revision(request)
     search = RequestSearch.from_query(request.GET.dict(), request.visit.now, request.visit.zone)
     if request.htmx.target == "news":
         if request.GET.get("rev") == revision:
@@ -70,7 +70,7 @@ def request_detail(request: MemberRequest, event_id: str) -> HttpResponse:
 @member_required()
 def costs(request: MemberRequest) -> HttpResponse:
     """The Cost Breakdown: whole, its live part, or its next rows."""
-    revision = live.revision(request.visit)
+    revision = live.revision(request)
     if request.GET.get("rev") == revision:
         return not_modified()
     search = CostSearch.from_query(request.GET.dict(), request.visit.now, request.visit.zone)
@@ -82,7 +82,7 @@ def costs(request: MemberRequest) -> HttpResponse:
 @member_required()
 def user(request: MemberRequest) -> HttpResponse:
     """What one tracked user costs and pays."""
-    revision = live.revision(request.visit)
+    revision = live.revision(request)
     if request.GET.get("rev") == revision:
         return not_modified()
     page = user_page.build(request.visit, filters_of(request), revision)
@@ -95,7 +95,7 @@ def user(request: MemberRequest) -> HttpResponse:
 @member_required()
 def feature(request: MemberRequest) -> HttpResponse:
     """What one feature costs."""
-    revision = live.revision(request.visit)
+    revision = live.revision(request)
     if request.GET.get("rev") == revision:
         return not_modified()
     page = feature_page.build(request.visit, filters_of(request), revision)

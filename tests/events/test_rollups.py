@@ -8,6 +8,7 @@ from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dashboard import live
 from events import rollups
 from tests.native_client import NativeClient, make_key
 from tests.wire_client import event
@@ -100,10 +101,10 @@ def test_the_audit_finds_what_differs(ingest: NativeClient) -> None:
 
 
 def test_the_revision_changes_with_whatever_changes_a_page(ingest: NativeClient) -> None:
-    seen = [rollups.revision(ingest.organization.id)]
+    seen = [live.state(ingest.organization.id)]
 
     def changed() -> bool:
-        seen.append(rollups.revision(ingest.organization.id))
+        seen.append(live.state(ingest.organization.id))
         return seen[-1] not in seen[:-1]
 
     assert not changed()
@@ -119,9 +120,9 @@ def test_the_revision_changes_with_whatever_changes_a_page(ingest: NativeClient)
 
 def test_another_organization_s_events_do_not_change_it(ingest: NativeClient) -> None:
     other = type(ingest.organization).objects.create(name="Other", slug="other")
-    before = rollups.revision(ingest.organization.id)
+    before = live.state(ingest.organization.id)
     ingest.post("/api/events", event(), key=make_key(other))
-    assert rollups.revision(ingest.organization.id) == before
+    assert live.state(ingest.organization.id) == before
 
 
 def test_the_longest_labels_can_be_folded(ingest: NativeClient) -> None:
