@@ -94,6 +94,7 @@ def _visit(request: HttpRequest, user: User, memberships: list[Membership]) -> V
         base_url=request.build_absolute_uri("/").rstrip("/"),
         now=datetime.now(UTC),
         keys=keys_of(request),
+        first_look=request.COOKIES.get("script") == "on" and not cast(MemberRequest, request).htmx,
     )
 
 

@@ -5,7 +5,7 @@ link that somebody kept must never lead to an error page.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -233,6 +233,12 @@ class Filters:
             (CHIP_LABELS.get(word, word), CHIP_VALUES.get((word, value), value or NONE), self.href(**{word: None}))
             for word, value in self.conditions.items()
         )
+
+    def without(self, words: Collection[str]) -> "Filters":
+        """The same without the conditions of these words."""
+        others: dict[str, Any] = {word: None for word in words if not word.startswith(META)}
+        meta = tuple((name, value) for name, value in self.meta if f"{META}{name}" not in words)
+        return replace(self, meta=meta, **others)
 
     def without_conditions(self) -> str:
         """The link that keeps the period and drops every condition."""

@@ -29,6 +29,8 @@ class Visit:
     now: datetime
     keys: str = "on"
     """Keyboard shortcuts: on or off."""
+    first_look: bool = False
+    """Whether a script asks for the page's live part at once: what takes long to add up may be left to that."""
 
     def has_role(self, role: Role) -> bool:
         """Whether the person may do what `role` may."""

@@ -1,6 +1,6 @@
 """What the Cost Breakdown reads: the values of a dimension with their costs, and what revenue they carry."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dashboard.cost_search import CARRIERS, METADATA, CostSearch
@@ -8,7 +8,7 @@ from dashboard.filters import META, Filters
 from dashboard.pages import overview_figures
 from dashboard.pages.overview_figures import has_revenue
 from dashboard.queries import breakdown, metered, revenue, usage
-from dashboard.queries.breakdown import Breakdown, Earned
+from dashboard.queries.breakdown import Breakdown, Earned, ValueCost
 from dashboard.queries.conditions import environment_of
 from dashboard.queries.reading import Sql
 
@@ -29,6 +29,8 @@ class CostFigures:
     metered: Mapping[str, int] = field(default_factory=dict)
     """Picousd of metered revenue by the external ids of the users shown; empty where there is none."""
     metered_total: int = 0
+    is_partial: bool = False
+    """Whether this is a first look: what takes long to add up is still to come."""
 
 
 def read(organization_id: int, search: CostSearch) -> CostFigures:
@@ -49,8 +51,8 @@ def read(organization_id: int, search: CostSearch) -> CostFigures:
     known = found.total.revenue_picousd
     with_revenue = can_earn and (search.by == "user" or known is not None)
     apart = _apart(organization_id, search, known) if with_revenue and known is not None else 0
-    named = _named(organization_id, search, found, used)
-    return CostFigures(search, before, found, with_revenue, apart, keys, named, sum(used.values()))
+    by_name = named(organization_id, search, found.rows, used)
+    return CostFigures(search, before, found, with_revenue, apart, keys, by_name, sum(used.values()))
 
 
 def comparison(organization_id: int, filters: Filters) -> Filters | None:
@@ -62,11 +64,13 @@ def _metered(organization_id: int, filters: Filters) -> dict[int, int]:
     return metered.of_each_user(organization_id, filters.start, filters.until, filters.user)
 
 
-def _named(organization_id: int, search: CostSearch, found: Breakdown, used: Mapping[int, int]) -> dict[str, int]:
+def named(
+    organization_id: int, search: CostSearch, rows: Sequence[ValueCost], used: Mapping[int, int]
+) -> dict[str, int]:
     """The metered revenue of the users shown, by external id."""
     if search.by != "user" or not used:
         return {}
-    ids = metered.ids_by_external_id(organization_id, [row.value for row in found.rows])
+    ids = metered.ids_by_external_id(organization_id, [row.value for row in rows])
     return {external_id: used[user_id] for external_id, user_id in ids.items() if user_id in used}
 
 

@@ -8,8 +8,10 @@ from dashboard.cost_search import CARRIERS, METADATA, CostSearch
 from dashboard.formats import count, money
 from dashboard.pages.cost_figures import CostFigures
 from dashboard.pages.cost_heads import noun_of, plural_of
+from dashboard.pages.cost_rows import PENDING
 from dashboard.pages.links import costs_href
 from dashboard.pages.overview_figures import has_revenue, no_revenue_note
+from dashboard.queries.usage import OF_USERS
 
 SPREAD = (
     "What a user pays is spread over the features that it used, by their share of the user's cost in this period;"
@@ -34,7 +36,8 @@ def summary(figures: CostFigures) -> str:
     noun = one if found.count == 1 else plural_of(search.by)
     requests = "1 request" if total.events == 1 else f"{count(total.events)} requests"
     unpriced = f" · {count(total.unpriced)} without a price" if total.unpriced else ""
-    return f"{count(found.count)} {noun} · {money(total.cost_picousd)} · {requests}{unpriced}"
+    values = PENDING if figures.is_partial and search.by in OF_USERS else count(found.count)
+    return f"{values} {noun} · {money(total.cost_picousd)} · {requests}{unpriced}"
 
 
 def notes(
@@ -48,6 +51,9 @@ def notes(
         return ()
     found, search = figures.breakdown, figures.search
     one, many = nouns or (noun_of(search.by), plural_of(search.by))
+    if figures.is_partial:
+        text = f"Adding up which {many} cost more than they {_brings(search)} …"
+        return (Note(text, _href(search, "short", page), ""),)
     noted = []
     if found.short and search.paying != "short":
         several = f"{count(found.short)} {many} cost more than they {_brings(search)}"

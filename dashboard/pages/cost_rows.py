@@ -15,6 +15,8 @@ from events.models import ServiceTier, Status
 
 RATIO_WATCHED = Decimal("0.8")
 """From this share of their revenue on, a user's cost is worth a look."""
+PENDING = "…"
+BEING_ADDED_UP = "Being added up"
 NO_PRICE = "No price is known for any of these requests"
 NOT_GIVEN: dict[By, str] = {
     "feature": "No feature",
@@ -159,11 +161,7 @@ def _row(
         per_1k=money(cost_per_1k(used)),
         change=_change(line, is_unknown=is_unknown),
         delta=None if is_unknown else formats.delta(used.cost_picousd, line.before_picousd, better=None),
-        revenue=_revenue(line, metered, nobody=nobody),
-        metered=Figure(money(metered), money_exact(metered)) if metered else Figure(""),
-        margin=_margin(line),
-        margin_change=_margin_change(line),
-        ratio=ratio(line.usage.cost_picousd, line.revenue_picousd),
+        **_earned(line, metered, nobody=nobody),
     )
 
 
@@ -182,6 +180,19 @@ def _change(line: Line, *, is_unknown: bool) -> Figure:
     if not difference:
         return Figure(money(0), title)
     return Figure(f"{'+' if difference > 0 else ''}{money(difference)}", title)
+
+
+def _earned(line: Line, metered: int, *, nobody: bool) -> dict[str, Figure]:
+    if line.is_pending:
+        names = ("revenue", "metered", "margin", "margin_change", "ratio")
+        return dict.fromkeys(names, Figure(PENDING, BEING_ADDED_UP))
+    return {
+        "revenue": _revenue(line, metered, nobody=nobody),
+        "metered": Figure(money(metered), money_exact(metered)) if metered else Figure(""),
+        "margin": _margin(line),
+        "margin_change": _margin_change(line),
+        "ratio": ratio(line.usage.cost_picousd, line.revenue_picousd),
+    }
 
 
 def _revenue(line: Line, metered: int, *, nobody: bool) -> Figure:

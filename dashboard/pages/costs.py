@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from dashboard.cost_search import PAGE_SIZE, CostSearch
-from dashboard.pages import cost_figures, cost_heads, cost_notes
+from dashboard.pages import cost_first_look, cost_heads, cost_notes
 from dashboard.pages.cost_chart import SHOWN, cost_over_time
 from dashboard.pages.cost_heads import Column
 from dashboard.pages.cost_notes import Note
@@ -25,6 +25,8 @@ class Costs:
 
     frame: Frame
     live_href: str
+    is_partial: bool
+    """Whether this is a first look: the live part follows with what takes long to add up."""
     periods: Sequence[Option]
     tabs: Sequence[Option]
     metadata: Sequence[Option]
@@ -67,7 +69,7 @@ def build(visit: Visit, search: CostSearch, revision: str) -> Costs:
     """Read everything in one snapshot: at most six statements, whatever the amount of data."""
     organization = visit.organization_id
     with snapshot():
-        figures = cost_figures.read(organization, search)
+        figures = cost_first_look.read(visit, search)
         search = figures.search
         filters, found = search.filters, figures.breakdown
         course = (
@@ -80,7 +82,8 @@ def build(visit: Visit, search: CostSearch, revision: str) -> Costs:
     columns = cost_heads.columns(figures)
     return Costs(
         frame=visit.frame("Costs", "costs", filters.environment),
-        live_href=_href(search, after=str(search.after or ""), rev=revision),
+        live_href=_href(search, after=str(search.after or ""), rev="" if figures.is_partial else revision),
+        is_partial=figures.is_partial,
         periods=period_options(search.own),
         tabs=cost_heads.tabs(search),
         metadata=cost_heads.metadata_options(figures),

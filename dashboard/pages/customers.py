@@ -9,11 +9,11 @@ from dashboard import formats
 from dashboard.cost_search import PAGE_SIZE, CostSearch
 from dashboard.filters import Filters
 from dashboard.formats import count, money, money_exact
-from dashboard.pages import cost_figures, cost_heads, cost_notes
+from dashboard.pages import cost_first_look, cost_heads, cost_notes
 from dashboard.pages.cost_figures import CostFigures
 from dashboard.pages.cost_heads import Column
 from dashboard.pages.cost_notes import Note
-from dashboard.pages.cost_rows import CostRow, Figure, cost_row, total_row
+from dashboard.pages.cost_rows import BEING_ADDED_UP, PENDING, CostRow, Figure, cost_row, total_row
 from dashboard.pages.filter_form import FilterForm, filter_form
 from dashboard.pages.links import chips, period_options, usage_href, views_href
 from dashboard.pages.parts import Chip, Frame, Option
@@ -43,6 +43,8 @@ class Customers:
 
     frame: Frame
     live_href: str
+    is_partial: bool
+    """Whether this is a first look: the live part follows with what takes long to add up."""
     periods: Sequence[Option]
     form: FilterForm
     views_href: str
@@ -69,7 +71,7 @@ def build(visit: Visit, search: CostSearch, revision: str) -> Customers:
     """Read everything in one snapshot; `search` is by user."""
     organization = visit.organization_id
     with snapshot():
-        figures = cost_figures.read(organization, search)
+        figures = cost_first_look.read(visit, search)
         filters = figures.search.filters
         records = metered.records_of(
             organization, filters.start, filters.until, [row.value for row in figures.breakdown.rows]
@@ -80,7 +82,8 @@ def build(visit: Visit, search: CostSearch, revision: str) -> Customers:
     shown = search.after + len(found.rows)
     return Customers(
         frame=visit.frame("Customers", "customers", filters.environment),
-        live_href=_href(search, after=str(search.after or ""), rev=revision),
+        live_href=_href(search, after=str(search.after or ""), rev="" if figures.is_partial else revision),
+        is_partial=figures.is_partial,
         periods=period_options(_own(search)),
         form=filter_form(_own(search), known, reverse(PAGE), "Filter customers"),
         views_href=views_href("customers", _own(search)),
@@ -116,18 +119,21 @@ def _row(found: ValueCost, figures: CostFigures, records: Mapping[str, int]) -> 
 def _total(figures: CostFigures, records: Mapping[str, int]) -> CustomerRow:
     used = 0 if figures.search.paying else figures.metered_total
     line = figures.breakdown.total
+    costs = total_row(line, figures.search, used)
     is_all = len(figures.breakdown.rows) == figures.breakdown.count
     return CustomerRow(
-        costs=total_row(line, figures.search, used),
+        costs=costs,
         records=count(sum(records.values())) if is_all and records else "",
         usage_href=usage_href(figures.search.filters),
         monthly=Figure("") if figures.search.paying else _monthly(line, used),
-        metered=Figure(money(used), money_exact(used)) if used else Figure(""),
+        metered=costs.metered,
     )
 
 
 def _monthly(line: Line, used: int, *, is_nobody: bool = False) -> Figure:
     """What is paid per month: the revenue without its metered part."""
+    if line.is_pending:
+        return Figure(PENDING, BEING_ADDED_UP)
     if line.revenue_picousd is None and is_nobody:
         return Figure(formats.UNKNOWN, "These requests belong to no customer")
     if line.revenue_picousd is None:
@@ -139,6 +145,8 @@ def _monthly(line: Line, used: int, *, is_nobody: bool = False) -> Figure:
 def _summary(figures: CostFigures) -> str:
     found = figures.breakdown
     noun = "customer" if found.count == 1 else "customers"
+    if figures.is_partial:
+        return f"{PENDING} customers · {money(found.total.usage.cost_picousd)} to serve"
     earned = found.total.revenue_picousd
     revenue = "" if earned is None else f" · {money(earned)} revenue"
     return f"{count(found.count)} {noun}{revenue} · {money(found.total.usage.cost_picousd)} to serve"

@@ -1,7 +1,7 @@
 """One feature: what it costs and carries, with which models and for whom, and its latest requests."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from django.urls import reverse
 
@@ -11,6 +11,7 @@ from dashboard.formats import compact, count, money, money_exact
 from dashboard.pages import overview_cards, value
 from dashboard.pages.cost_figures import comparison, spread_over_features
 from dashboard.pages.cost_notes import SPREAD
+from dashboard.pages.cost_rows import BEING_ADDED_UP, PENDING
 from dashboard.pages.links import costs_href, requests_href
 from dashboard.pages.overview_figures import Figures, margin
 from dashboard.pages.overview_figures import read as read_figures
@@ -29,6 +30,8 @@ class Carried:
 
     now: int | None = None
     before: int | None = None
+    is_pending: bool = False
+    """Whether it is still to be added up."""
 
 
 def build(visit: Visit, filters: Filters, revision: str) -> ValueCosts | None:
@@ -40,7 +43,8 @@ def build(visit: Visit, filters: Filters, revision: str) -> ValueCosts | None:
         if not breakdown.has_feature(organization, name):
             return None
         figures = read_figures(organization, filters)
-        carried = _carried(organization, filters)
+        is_partial = visit.first_look and _is_carried(filters) and users.are_many(organization)
+        carried = Carried(is_pending=True) if is_partial else _carried(organization, filters)
         top_users = users.top(organization, filters, TOP)
         around = value.read(organization, filters)
     bars = user_bars(top_users, {}, filters, total=figures.totals.cost_picousd)
@@ -55,14 +59,20 @@ def build(visit: Visit, filters: Filters, revision: str) -> ValueCosts | None:
         around=around,
         cards=_cards(figures, carried, filters),
         panel=Panel("users", "Users", bars, costs_href(filters, "user"), "All"),
-        foot_note="" if carried.now is None else SPREAD,
+        foot_note="" if carried.now is None and not is_partial else SPREAD,
+        is_partial=is_partial,
     )
 
 
+def _is_carried(filters: Filters) -> bool:
+    """Whether revenue has a meaning: of a feature it has, not of a part of one, nor of test requests."""
+    return filters.conditions.keys() == {"feature"} and filters.environment == "live"
+
+
 def _carried(organization_id: int, filters: Filters) -> Carried:
-    if filters.conditions.keys() != {"feature"}:
+    if not _is_carried(filters):
         return Carried()
-    whole = replace(filters, feature=None)
+    whole = filters.without(("feature",))
     before = comparison(organization_id, whole)
     now = revenue.of_feature(spread_over_features(organization_id, whole, filters.feature))
     if before is None:
@@ -73,6 +83,10 @@ def _carried(organization_id: int, filters: Filters) -> Carried:
 
 def _cards(figures: Figures, carried: Carried, filters: Filters) -> tuple[StatCard, ...]:
     spend, _, _, requests, per_1k, errors = overview_cards.cards(figures, filters)
+    if carried.is_pending:
+        href = costs_href(filters, "user")
+        pending = (StatCard(label, PENDING, href, BEING_ADDED_UP) for label in ("Revenue", "Gross margin"))
+        return spend, *pending, requests, per_1k, errors
     if carried.now is None:
         tokens_in = _tokens("Tokens in", figures, filters, lambda sums: sums.input_tokens)
         tokens_out = _tokens("Tokens out", figures, filters, lambda sums: sums.output_tokens)

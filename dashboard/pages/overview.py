@@ -23,6 +23,8 @@ from dashboard.visit import Visit
 
 TOP = 8
 LATEST = 8
+MANY_TO_SEARCH = 200_000
+"""Requests of the period: to find those that match among so many takes long enough to be noticed."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Overview:
 
     frame: Frame
     live_href: str
+    is_partial: bool
+    """Whether this is a first look: the live part follows with what takes long to add up."""
     periods: Sequence[Option]
     compare: Option
     form: FilterForm
@@ -47,7 +51,8 @@ class Overview:
     revenue_snippet: str
     features: Sequence[BarRow]
     features_href: str
-    users: Sequence[BarRow]
+    users: Sequence[BarRow] | None
+    """None: still being added up."""
     users_href: str
     users_sub: str
     latest: Sequence[RequestRow]
@@ -63,7 +68,8 @@ def build(visit: Visit, filters: Filters, revision: str) -> Overview:
     with snapshot():
         figures = read(organization, filters)
         features = usage.by_value(organization, filters, "feature", TOP)
-        top_users = users.top(organization, filters, TOP)
+        is_partial = visit.first_look and _is_users_slow(organization, filters)
+        top_users = () if is_partial else users.top(organization, filters, TOP)
         ids = [one.tracked_user_id for one in top_users if one.tracked_user_id]
         earned = revenue.by_user(organization, ids, filters.start, filters.until, filters.zone)
         latest = events.newest(organization, filters, LATEST)
@@ -73,7 +79,8 @@ def build(visit: Visit, filters: Filters, revision: str) -> Overview:
         refused = rejected.count_since(organization, hour_ago, with_unknown=visit.sees_unknown_keys)
     return Overview(
         frame=visit.frame("Overview", "overview", filters.environment),
-        live_href=_live_href(filters, revision),
+        live_href=_live_href(filters, "" if is_partial else revision),
+        is_partial=is_partial,
         periods=period_options(filters),
         compare=_compare(filters),
         form=filter_form(filters, known, reverse("dashboard:overview"), "Filter the overview", compares=True),
@@ -89,7 +96,7 @@ def build(visit: Visit, filters: Filters, revision: str) -> Overview:
         revenue_snippet=REVENUE_SNIPPET if figures.revenue else "",
         features=feature_bars(features, figures.totals.cost_picousd, filters),
         features_href=costs_href(filters, "feature"),
-        users=user_bars(top_users, earned, filters),
+        users=None if is_partial else user_bars(top_users, earned, filters),
         users_href=costs_href(filters, "user"),
         users_sub="spend · % of revenue" if has_revenue(filters) else "spend",
         latest=request_rows(latest, filters),
@@ -97,6 +104,13 @@ def build(visit: Visit, filters: Filters, revision: str) -> Overview:
         latency=latency_table(times),
         zone_change=settings_time_zone.progress(visit),
     )
+
+
+def _is_users_slow(organization_id: int, filters: Filters) -> bool:
+    """Whether users are read from the requests, and there are many among which those that match are looked for."""
+    if usage.source_of(filters, "user") != "events":
+        return False
+    return usage.totals(organization_id, filters.without(filters.conditions)).events > MANY_TO_SEARCH
 
 
 REVENUE_SNIPPET = '"metadata": {"user": {"id": "user-123", "monthlyRevenue": 49.0}}'
@@ -108,8 +122,7 @@ def _compare(filters: Filters) -> Option:
 
 
 def _live_href(filters: Filters, revision: str) -> str:
-    query = filters.query()
-    return f"{reverse('dashboard:overview')}?{query}{'&' if query else ''}rev={revision}"
+    return filters.href(reverse("dashboard:overview"), rev=revision)
 
 
 def _banners(figures: Figures, filters: Filters, refused: int) -> tuple[Banner, ...]:

@@ -83,6 +83,8 @@ def _times(figures: Figures, filters: Filters) -> list[str]:
 def _shown(figures: Figures) -> tuple[list[ModelKey], list[ModelKey]]:
     """The models with a series of their own, and the rest. A rest of one is shown by its name."""
     keys = list(figures.by_model)
+    if not figures.has_models:
+        return [], keys
     split = len(keys) if len(keys) == SHOWN_MODELS + 1 else SHOWN_MODELS
     return keys[:split], keys[split:]
 
@@ -91,7 +93,8 @@ def _series(figures: Figures) -> list[Series]:
     shown, rest = _shown(figures)
     colors = charts.colors_of([model_name(*key) for key in shown])
     found = [Series(model_name(*key), colors[model_name(*key)], _costs(figures, [key])) for key in shown]
-    return [*found, Series(f"Other ({len(rest)})", charts.OTHER, _costs(figures, rest))] if rest else found
+    others = f"Other ({len(rest)})" if figures.has_models else "All models"
+    return [*found, Series(others, charts.OTHER, _costs(figures, rest))] if rest else found
 
 
 def _costs(figures: Figures, keys: Sequence[ModelKey]) -> list[int]:

@@ -50,6 +50,8 @@ class Figures:
     """How much of `revenue_total` is metered revenue."""
     previous: Previous | None
     """None: not wanted, or the organization is younger than the comparison period."""
+    has_models: bool = True
+    """Whether models are told apart; else all are one, without a name."""
 
     @cached_property
     def totals(self) -> Usage:
@@ -63,7 +65,7 @@ class Figures:
         return sorted((key for key, count in counts.items() if count), key=lambda key: (-counts[key], key))
 
 
-def read(organization_id: int, filters: Filters) -> Figures:
+def read(organization_id: int, filters: Filters, *, with_models: bool = True) -> Figures:
     """Read the figures: five statements, inside the caller's snapshot."""
     first = usage.first_event_at(organization_id, environment_of(filters))
     sparse = filters.whole_days and first is not None and filters.now - first < SPARSE
@@ -75,7 +77,8 @@ def read(organization_id: int, filters: Filters) -> Figures:
         )
         if bucket.start <= filters.until
     ]
-    by_model = _by_model(usage.by_bucket(organization_id, filters, "model", hourly=hourly), buckets)
+    kind = "model" if with_models else "total"
+    by_model = _by_model(usage.by_bucket(organization_id, filters, kind, hourly=hourly), buckets)
     before = comparison(filters, first)
     earned = _earned(organization_id, filters, buckets, before)
     return Figures(
@@ -88,6 +91,7 @@ def read(organization_id: int, filters: Filters) -> Figures:
         revenue_total=earned.total,
         metered_total=earned.metered,
         previous=_previous(organization_id, before, earned.before, hourly, len(buckets)) if before else None,
+        has_models=with_models,
     )
 
 

@@ -14,7 +14,7 @@ from dashboard.pages.links import costs_href, usage_href
 from dashboard.pages.overview_figures import Figures
 from dashboard.pages.overview_figures import read as read_figures
 from dashboard.pages.parts import BarRow, StatCard
-from dashboard.pages.value import TOP, Amount, Panel, ValueCosts
+from dashboard.pages.value import MANY_REQUESTS, TOP, Amount, Panel, ValueCosts
 from dashboard.pages.value_bars import feature_bars
 from dashboard.queries import metered, revenue, usage, users
 from dashboard.queries.metered import MeterUse
@@ -34,7 +34,8 @@ def build(visit: Visit, filters: Filters, revision: str) -> ValueCosts | None:
         name = users.name_of(organization, external_id)
         if name is None:
             return None
-        figures = read_figures(organization, filters)
+        is_partial = visit.first_look and _has_many_requests(organization, filters)
+        figures = read_figures(organization, filters, with_models=not is_partial)
         features = usage.by_value(organization, filters, "feature", TOP)
         history = revenue.history(organization, external_id, CHANGES)
         used = metered.of_user(organization, filters.start, filters.until, external_id)
@@ -54,7 +55,14 @@ def build(visit: Visit, filters: Filters, revision: str) -> ValueCosts | None:
         metered=_metered(used, filters),
         detail=external_id if name not in ("", external_id) else "",
         amounts=_amounts(history, filters),
+        is_partial=is_partial,
     )
+
+
+def _has_many_requests(organization_id: int, filters: Filters) -> bool:
+    """Whether its models take long to add up: no rollup has them by user, but one has everything else."""
+    is_quick = usage.source_of(filters, hourly=filters.hourly) != "events"
+    return is_quick and usage.totals(organization_id, filters).events > MANY_REQUESTS
 
 
 def _cards(figures: Figures, filters: Filters) -> tuple[StatCard, ...]:

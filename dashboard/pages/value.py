@@ -20,6 +20,8 @@ from dashboard.visit import Visit
 
 TOP = 8
 LATEST = 8
+MANY_REQUESTS = 20_000
+"""So many read one by one are noticed: a first look leaves them to what follows."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Panel:
     key: str
     """Unique in the page; the element's id derives from it."""
     title: str
-    rows: Sequence[BarRow]
+    rows: Sequence[BarRow] | None
+    """None: still being added up."""
     href: str = ""
     action: str = ""
     sub: str = "spend · share"
@@ -51,6 +54,8 @@ class ValueCosts:
 
     frame: Frame
     live_href: str
+    is_partial: bool
+    """Whether this is a first look: the live part follows with what takes long to add up."""
     back_href: str
     back_text: str
     detail: str
@@ -111,16 +116,19 @@ def lay_out(
     detail: str = "",
     amounts: Sequence[Amount] | None = None,
     foot_note: str = "",
+    is_partial: bool = False,
 ) -> ValueCosts:
     """The page at `path` of the value that the filters name by `word`."""
     earned = overview_charts.revenue_and_spend(figures, filters)
     spend = overview_charts.spend_by_model(figures, filters)
     value = filters.conditions[word]
-    models = Panel("models", "Models", model_bars(figures, filters, TOP), costs_href(filters, "model"), "All")
+    used = model_bars(figures, filters, TOP) if figures.has_models else None
+    models = Panel("models", "Models", used, costs_href(filters, "model"), "All")
     form = filter_form(filters, around.known, path, f"Filter this {word}", without=(word,), compares=True)
     return ValueCosts(
         frame=visit.frame(title, "costs", filters.environment),
-        live_href=filters.href(path, rev=revision),
+        live_href=filters.href(path, rev="" if is_partial else revision),
+        is_partial=is_partial,
         back_href=costs_href(filters, word, **{word: None}),
         back_text=f"Costs by {word}",
         detail=detail,

@@ -14,7 +14,7 @@ from dashboard.queries import dearest, names, usage, user_rows
 from dashboard.queries.conditions import id_floor, on_events
 from dashboard.queries.dearest import Dear
 from dashboard.queries.reading import Sql, fetch
-from dashboard.queries.usage import NOTHING, OF_USERS, Usage
+from dashboard.queries.usage import NOTHING, OF_USERS, Ids, Usage
 from dashboard.queries.user_rows import MEASURES, SUMS, Cover
 
 LATEST_WITH_KEYS = 2_000
@@ -49,6 +49,8 @@ class Line:
     revenue_picousd: int | None = None
     """None: no revenue is known."""
     before_revenue_picousd: int | None = None
+    is_pending: bool = False
+    """Whether the revenue is still to be added up."""
 
     @classmethod
     def of(cls, columns: Sequence[Any]) -> "Line":
@@ -109,15 +111,17 @@ class Earned:
     before: Sql | None = None
 
 
-def by_value(organization_id: int, search: CostSearch, before: Filters | None, earned: Earned | None) -> Breakdown:
-    """One page of the values with sums over all of them.
+def by_value(
+    organization_id: int, search: CostSearch, before: Filters | None, earned: Earned | None, among: Ids = None
+) -> Breakdown:
+    """One page of the values with sums over all of them; of users, maybe only of those `among` some.
 
     Index ranges of usage_day, usage_hour, usage_day_user, usage_day_cell or event, as `usage.source_of` says. Paged by
     offset: the order is that of sums, which every page has to make anew, so a keyset would save nothing.
     """
     filters = search.filters
-    now = usage.rows(organization_id, filters, search.by, hourly=not filters.whole_days, summed=True)
-    then = usage.compared(organization_id, before, search.by) if before else _nothing(search.by)
+    now = usage.rows(organization_id, filters, search.by, hourly=not filters.whole_days, summed=True, among=among)
+    then = usage.compared(organization_id, before, search.by, among) if before else _nothing(search.by)
     line = (_rated if search.by == "feature_user" else _lines)(search.by, now, then, earned)
     shown, user = _PAYING[search.paying], names.join(search.by, organization_id)
     statement = f"""WITH line AS MATERIALIZED ({line.text}),

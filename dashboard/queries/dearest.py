@@ -16,7 +16,7 @@ from dashboard.queries.conditions import environment_of
 from dashboard.queries.reading import Sql, fetch
 from dashboard.queries.user_rows import cover_of, dekad_of
 
-CANDIDATES = 40
+CANDIDATES = 160
 """How many users of each dekad, and of what is not folded yet, are looked at."""
 
 
@@ -42,20 +42,20 @@ class _Candidates:
 def find(organization_id: int, filters: Filters, kind: usage.Kind, limit: int) -> tuple[Dear, ...]:
     """The users ('user'), or users with features ('feature_user'), that cost most.
 
-    Users on whole days without conditions among the candidates, by usage_dekad_user_dearest; else all are added up.
+    On whole days, of all or of one feature, among the candidates, by usage_dekad_user_dearest; else all are added up.
     """
-    if usage.source_of(filters, kind) != "users" or filters.conditions:
+    if usage.source_of(filters, kind) == "events" or not filters.conditions.keys() <= {"feature"}:
         rows = usage.rows(organization_id, filters, kind, hourly=not filters.whole_days, summed=True)
         return _read(_top(rows), (*rows.params, limit))
     some = _candidates(organization_id, filters)
-    environment, cover = environment_of(filters), cover_of(filters, by_month=True)
-    few = user_rows.rows(organization_id, environment, cover, user_rows.one_of(some.users))
-    everybody = user_rows.rows(organization_id, environment, cover)
+    cover = cover_of(filters, by_month=usage.source_of(filters, kind) == "users")
+    few = usage.of_users(organization_id, filters, kind, cover, user_rows.one_of(some.users))
+    everybody = usage.of_users(organization_id, filters, kind, cover)
     statement = f"""WITH few AS MATERIALIZED ({_top(few)}),
 enough AS MATERIALIZED (SELECT %s OR coalesce(count(*) = %s AND min(cost) > %s, false) AS yes FROM few)
 SELECT * FROM few WHERE (SELECT yes FROM enough)
 UNION ALL (SELECT * FROM ({_top(everybody, "WHERE NOT (SELECT yes FROM enough)")}) a)
-ORDER BY cost DESC, events DESC, value"""  # noqa: S608
+ORDER BY cost DESC, events DESC, value, provider"""  # noqa: S608
     enough = (some.are_all, limit, some.others_at_most)
     return _read(statement, (*few.params, limit, *enough, *everybody.params, limit))
 

@@ -144,8 +144,10 @@ def of_each_user(
     zone: ZoneInfo,
     external_id: str | None = None,
     used: Mapping[int, int] | None = None,
+    among: Sequence[int] | None = None,
 ) -> Sql:
-    """Rows (tracked_user_id, picousd) of the users who had an amount before `until`, all or the one, to be summed up.
+    """Rows (tracked_user_id, picousd) of the users who had an amount before `until`, to be summed up: of all, of the
+    one, or of those with these ids.
 
     `used` is their metered revenue in picousd, which is added; read here where it is not given.
 
@@ -157,6 +159,8 @@ def of_each_user(
     columns = zip(*((piece.start, piece.end, piece.month_seconds) for piece in pieces), strict=True)
     starts, ends, seconds = columns if pieces else ((), (), ())
     own = _changes(organization_id, external_id)
+    if among is not None:
+        own = Sql(f"{own.text} AND c.tracked_user_id = ANY(%s)", (*own.params, list(among)))
     text = f"""SELECT tracked_user_id, usd * %s::numeric / %s::numeric AS picousd FROM (
     SELECT DISTINCT ON (c.tracked_user_id) c.tracked_user_id, c.monthly_revenue_usd AS usd
     FROM {own.text} AND c.effective_at <= %s ORDER BY c.tracked_user_id DESC, c.effective_at DESC
@@ -218,6 +222,13 @@ def of_feature(spread: Sql) -> int | None:
     """What the one feature of a `spread` carries, in picousd; None where none of its users has a known revenue."""
     found = fetch(spread.text, spread.params)
     return int(found[0][2]) if found else None
+
+
+def is_known(organization_id: int) -> bool:
+    """Whether the organization ever sent what a user pays, or has meters. Keys of both tables."""
+    statement = """SELECT EXISTS (SELECT FROM tracked_user u JOIN revenue_change c ON c.tracked_user_id = u.id
+    WHERE u.organization_id = %s) OR EXISTS (SELECT FROM meter WHERE organization_id = %s)"""
+    return bool(fetch(statement, (organization_id, organization_id))[0][0])
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """Sessions and conversations: calls that share an id. There is no rollup of them; all figures come from the events."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 from uuid import UUID
 
-from dashboard.filters import META, Filters
+from dashboard.filters import Filters
 from dashboard.queries.conditions import FINE, id_floor, on_events
 from dashboard.queries.reading import Sql, fetch
 from dashboard.queries.usage import Usage
@@ -178,7 +178,7 @@ def figures(
     One index range of event_session / event_conversation each. Sessions without such calls are left out.
     """
     wanted = on_events(organization_id, filters, _FIRST, _LAST)
-    own = on_events(organization_id, _without_conditions(filters), _FIRST, _LAST)
+    own = on_events(organization_id, filters.without(filters.conditions), _FIRST, _LAST)
     column = COLUMNS[by]
     statement = f"""SELECT s.name, f.*, (
     SELECT array_agg(ARRAY[u.external_id, coalesce(u.name, '')] ORDER BY u.external_id)
@@ -272,7 +272,7 @@ def _of_one(
     organization_id: int, filters: Filters, by: By, name: str, lower: UUID = _FIRST, upper: UUID = _LAST
 ) -> Sql:
     column = COLUMNS[by]
-    own = on_events(organization_id, _without_conditions(filters), lower, upper)
+    own = on_events(organization_id, filters.without(filters.conditions), lower, upper)
     # "<> ''" says again what the name implies, so that the partial index fits.
     return Sql.all_of([own, Sql(f"e.{column} = %s AND e.{column} <> ''", (name,))])
 
@@ -282,17 +282,7 @@ def _following(event_id: UUID | None) -> UUID:
 
 
 def _led(filters: Filters) -> Filters:
-    return _without(filters, [word for word in filters.conditions if word not in LED])
-
-
-def _without_conditions(filters: Filters) -> Filters:
-    return _without(filters, list(filters.conditions))
-
-
-def _without(filters: Filters, words: Sequence[str]) -> Filters:
-    others: dict[str, Any] = {word: None for word in words if not word.startswith(META)}
-    meta = tuple((name, value) for name, value in filters.meta if f"{META}{name}" not in words)
-    return replace(filters, meta=meta, **others)
+    return filters.without([word for word in filters.conditions if word not in LED])
 
 
 def _whole(amount: Any) -> int | None:

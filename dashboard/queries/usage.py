@@ -24,6 +24,8 @@ The value of a user is its id, 0 for none, a number: many rows are grouped by it
 status and a tier that of the stored number. Beside it stands the other half of the name: a model's provider, the
 feature of a feature and user."""
 Source = Literal["narrow", "users", "pairs", "cells", "events"]
+type Ids = Sequence[int] | None
+"""Ids of tracked users, 0 for none; None: of all."""
 OF_USERS = ("user", "feature_user")
 
 _MEASURES = ", ".join(MEASURES)
@@ -180,31 +182,38 @@ def instant(at: datetime | date, filters: Filters) -> datetime:
     return at.astimezone(UTC) if isinstance(at, datetime) else day_start(at, filters.zone)
 
 
-def rows(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool, summed: bool = False) -> Sql:
+def rows(
+    organization_id: int, filters: Filters, kind: Kind, *, hourly: bool, summed: bool = False, among: Ids = None
+) -> Sql:
     """Rows (at, value, provider, measures) of the period, to be summed up: by hour, else by local day.
 
-    `summed` says that nothing but the sum over the whole period is wanted: `at` may then be anything.
+    `summed` says that nothing but the sum over the whole period is wanted: `at` may then be anything. Of a kind of
+    users, only those `among` some may be read.
     """
     match source_of(filters, kind, hourly=hourly):
         case "narrow":
             return _narrow(organization_id, filters, kind, hourly=hourly or not filters.whole_days)
         case "users" | "pairs" as source:
             cover = cover_of(filters, by_month=source == "users") if summed else Cover(days=filters.days)
-            return of_users(organization_id, filters, kind, cover)
+            only = [] if among is None else [user_rows.one_of(among)]
+            return of_users(organization_id, filters, kind, cover, *only)
         case "cells":
             return _cells(organization_id, filters, kind)
         case "events":
-            return of_events(organization_id, filters, kind, hourly=hourly)
+            only = [] if among is None else [_events_of(among)]
+            return of_events(organization_id, filters, kind, *only, hourly=hourly)
 
 
-def compared(organization_id: int, before: Filters, kind: Kind) -> Sql:
+def compared(organization_id: int, before: Filters, kind: Kind, among: Ids = None) -> Sql:
     """Rows (value, provider, measures) of the comparison period up to the moment that matches now, as in `previous`."""
     stop = before.until if before.conditions else _nearest_hour(before.until, before.zone)
     cut = local_day(stop, before.zone) if before.whole_days else before.start
-    parts = [rows(organization_id, replace(before, period="24h", start=cut, end=stop), kind, hourly=True)]
+    last = replace(before, period="24h", start=cut, end=stop)
+    parts = [rows(organization_id, last, kind, hourly=True, among=among)]
     if cut > before.start:
         # All of it lies in the past, the rest of its last month too.
-        parts.append(rows(organization_id, replace(before, end=cut, now=cut), kind, hourly=False, summed=True))
+        whole = replace(before, end=cut, now=cut)
+        parts.append(rows(organization_id, whole, kind, hourly=False, summed=True, among=among))
     text = " UNION ALL ".join(f"SELECT value, provider, {_MEASURES} FROM ({part.text}) p" for part in parts)  # noqa: S608
     return Sql(text, tuple(value for part in parts for value in part.params))
 
@@ -245,15 +254,22 @@ WHERE e.organization_id = %s AND e.environment = %s AND e.day >= %s AND e.day <=
     )
 
 
-def of_events(organization_id: int, filters: Filters, kind: Kind, *, hourly: bool) -> Sql:
+def of_events(organization_id: int, filters: Filters, kind: Kind, *only: Sql, hourly: bool) -> Sql:
     """Rows (at, value, provider, measures), one for each event: of any period, also one that cuts hours."""
-    value, wanted = _value(kind), on_events(organization_id, filters, id_floor(filters.start), id_floor(filters.end))
+    value, found = _value(kind), on_events(organization_id, filters, id_floor(filters.start), id_floor(filters.end))
+    wanted = Sql.all_of([found, *only])
     at = _event_bucket(hourly)
     return Sql(
         f"""SELECT {at.text} AS at, {value.text} AS value, {_provider_of(kind)} AS provider, {_OF_EVENT}
 FROM event e WHERE {wanted.text}""",  # noqa: S608
         (*(filters.zone.key for _ in range(at.text.count("%s"))), *value.params, *wanted.params),
     )
+
+
+def _events_of(ids: Sequence[int]) -> Sql:
+    """The condition that an event `e` is of one of these users; 0 for those of none."""
+    text = "e.tracked_user_id = ANY(%s)"
+    return Sql(f"({text} OR e.tracked_user_id IS NULL)" if 0 in ids else text, (list(ids),))
 
 
 def _event_bucket(hourly: bool) -> Sql:

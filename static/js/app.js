@@ -19,6 +19,8 @@
   const find = (selector, within = document) => within.querySelector(selector);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   root.dataset.js = "";
+  /* Pages may then begin with what is quick to know: the live part brings the rest. */
+  document.cookie = "script=on; path=/; samesite=lax";
 
   /* On a narrow page the row of tabs scrolls: the one that is open is seen. */
   const tab = find(".tabs [aria-current]");

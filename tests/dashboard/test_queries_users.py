@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.filters import Filters
-from dashboard.queries import dearest, usage, user_rows
+from dashboard.queries import dearest, usage
 from dashboard.queries.reading import fetch
 from dashboard.queries.user_rows import Cover, cover_of, dekad_of
 from events import rollups
@@ -74,23 +74,39 @@ def organization(db: None) -> Organization:
 
 
 def store(organization: Organization, costs: list[int], *, spread_hours: float = 31) -> None:
-    """One call of each of the users u-0, u-1 …, spread over time."""
+    """Calls of the users u-0, u-1 …, spread over time: one for chat, and one of half its cost for another feature."""
     calls = [
-        Call(at=NOW - timedelta(hours=1 + number * spread_hours % 900), cost=cost, user=f"u-{number}")
+        Call(
+            at=NOW - timedelta(hours=1 + number * spread_hours % 900),
+            cost=cost // half,
+            user=f"u-{number}",
+            feature="chat" if half == 1 else f"feature-{number % 3}",
+        )
         for number, cost in enumerate(costs)
+        for half in (1, 2)
     ]
     store_events(organization, calls)
 
 
-def added_up(organization: Organization, filters: Filters, limit: int) -> list[tuple[object, ...]]:
-    rows = user_rows.rows(organization.pk, 0, Cover(days=filters.days))
-    statement = f"""SELECT value, sum(events), sum(cost_picousd) FROM ({rows.text}) r GROUP BY 1 HAVING sum(events) > 0
-ORDER BY 3 DESC, 2 DESC, 1 LIMIT %s"""
+def added_up(organization: Organization, filters: Filters, kind: str, limit: int) -> list[tuple[object, ...]]:
+    rows = usage.of_users(organization.pk, filters, kind, Cover(days=filters.days))
+    statement = f"""SELECT value, provider, sum(events), sum(cost_picousd) FROM ({rows.text}) r
+GROUP BY 1, 2 HAVING sum(events) > 0 ORDER BY 4 DESC, 3 DESC, 1, 2 LIMIT %s"""
     return fetch(statement, (*rows.params, limit))
 
 
-def found(organization: Organization, filters: Filters, limit: int) -> list[tuple[object, ...]]:
-    return [(one.value, one.events, one.cost_picousd) for one in dearest.find(organization.pk, filters, "user", limit)]
+def found(organization: Organization, filters: Filters, kind: str, limit: int) -> list[tuple[object, ...]]:
+    some = dearest.find(organization.pk, filters, kind, limit)
+    return [(one.value, one.feature, one.events, one.cost_picousd) for one in some]
+
+
+@pytest.fixture
+def few_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that they are not everybody."""
+    monkeypatch.setattr(dearest, "CANDIDATES", 30)
+
+
+KINDS = [("user", {}), ("feature_user", {}), ("user", {"feature": "chat"})]
 
 
 @pytest.mark.parametrize("folded", [True, False])
@@ -105,16 +121,18 @@ def found(organization: Organization, filters: Filters, limit: int) -> list[tupl
     ],
     ids=["steep", "even", "free", "one", "none"],
 )
-@pytest.mark.parametrize("words", [{"period": "30d"}, {"period": "7d"}, {"period": "mtd"}, {"period": "90d"}])
-def test_the_dearest_are_those_that_adding_up_finds(
-    organization: Organization, costs: list[int], folded: bool, words: dict[str, str]
-) -> None:
+@pytest.mark.usefixtures("few_candidates")
+def test_the_dearest_are_those_that_adding_up_finds(organization: Organization, costs: list[int], folded: bool) -> None:
     store(organization, costs)
     if folded:
         rollups.fold_now()
-    assert found(organization, read(**words), 8) == added_up(organization, read(**words), 8)
+    for period in ("30d", "7d", "mtd", "90d"):
+        for kind, words in KINDS:
+            filters = read(period=period, **words)
+            assert found(organization, filters, kind, 8) == added_up(organization, filters, kind, 8)
 
 
+@pytest.mark.usefixtures("few_candidates")
 def test_the_dearest_stay_exact_while_costs_are_taken_back(organization: Organization) -> None:
     """A cheaper price takes back costs by deltas, which may be folded before what they take back is."""
     store(organization, [USD * (300 - number) for number in range(300)], spread_hours=7)
@@ -127,19 +145,22 @@ cache_write_tokens, reasoning_tokens, cost_picousd)
 SELECT organization_id, environment, day::timestamptz, day, tracked_user_id, 'chat', '', 'openai', 'gpt-4o', 0, 0,
 0, 0, 0, 0, 0, 0, 0, 0, -cost_picousd FROM usage_day_user ORDER BY cost_picousd DESC LIMIT 60"""
         )
-    for words in ({"period": "30d"}, {"period": "7d"}):
-        assert found(organization, read(**words), 8) == added_up(organization, read(**words), 8)
-    rollups.fold_now()
-    for words in ({"period": "30d"}, {"period": "7d"}):
-        assert found(organization, read(**words), 8) == added_up(organization, read(**words), 8)
+    for fold in (lambda: 0, rollups.fold_now):
+        fold()
+        for period in ("30d", "7d"):
+            for kind, words in KINDS:
+                filters = read(period=period, **words)
+                assert found(organization, filters, kind, 8) == added_up(organization, filters, kind, 8)
 
 
-def test_where_few_cost_most_only_candidates_are_added_up(organization: Organization) -> None:
+@pytest.mark.usefixtures("few_candidates")
+@pytest.mark.parametrize("kind", ["user", "feature_user"])
+def test_where_few_cost_most_only_candidates_are_added_up(organization: Organization, kind: str) -> None:
     """Read from the plan: the part that adds up everybody is never begun."""
     store(organization, [10 * USD // (1 + number) ** 2 for number in range(300)], spread_hours=7)
     rollups.fold_now()
     with connection.execute_wrapper(_explained):
-        dearest.find(organization.pk, read(), "user", 8)
+        dearest.find(organization.pk, read(), kind, 8)
     plan = _plans.pop()
     assert "never executed" in plan
     assert plan.count("never executed") < plan.count("loops=")

@@ -23,7 +23,7 @@ from tests.metering.billing import Billing
 
 PAGES = {
     "/": 28,
-    "/?feature=f1": 23,
+    "/?feature=f1": 24,
     "/requests/": 8,
     "/requests/?q=u-1": 8,
     "/requests/{event}/": 6,
@@ -31,7 +31,7 @@ PAGES = {
     "/costs/?by=user": 19,
     "/costs/?by=model&feature=f1": 8,
     "/costs/user/?user=u-1": 26,
-    "/costs/feature/?feature=f1": 23,
+    "/costs/feature/?feature=f1": 24,
     "/customers/": 16,
     "/sessions/": 7,
     "/sessions/?by=conversation": 7,
