@@ -142,7 +142,9 @@ def test_a_users_page_names_the_parts(organization: Organization, billing: Billi
     assert page is not None
     assert page.cards[1].value == "$44.50"
     assert page.metered is not None
-    assert [(one.name, one.value, one.share) for one in page.metered.rows] == [("Documents", "$25.00", "15 pages")]
+    assert [(one.name, one.value, one.share) for one in page.metered.rows or ()] == [
+        ("Documents", "$25.00", "15 pages")
+    ]
 
 
 def test_the_period_before_is_compared_with_its_usage(organization: Organization, billing: Billing) -> None:
