@@ -78,7 +78,7 @@ def test_figures_worked_by_hand(organization: Organization) -> None:
     assert (change.direction, change.tone, cards["Spend / revenue"].previous) == ("down", "good", "103%")
     assert cards["Revenue"].href == "/costs/?from=2026-11-01&to=2026-11-02&user=ana&by=user&sort=revenue"
     assert cards["Requests"].href == page.requests_href
-    features = panels_of(page)["features"].rows
+    features = panels_of(page)["features"].rows or ()
     assert [(bar.name, bar.value) for bar in features] == [
         ("chat", "$1.00"),
         ("search", "$0.5000"),
