@@ -162,13 +162,19 @@ def check_content_type(scope: Scope, accepted: Sequence[str]) -> str:
 
 async def answer(send: Send, status: int, body: Any, headers: Iterable[Header] = ()) -> None:
     """Send a JSON answer."""
-    payload = _encode(body)
+    await answer_bytes(send, status, _encode(body), b"application/json", headers)
+
+
+async def answer_bytes(
+    send: Send, status: int, payload: bytes, media_type: bytes, headers: Iterable[Header] = ()
+) -> None:
+    """Send an answer in any encoding."""
     await send(
         {
             "type": "http.response.start",
             "status": status,
             "headers": [
-                (b"content-type", b"application/json"),
+                (b"content-type", media_type),
                 (b"content-length", str(len(payload)).encode()),
                 (b"cache-control", b"no-store"),
                 (b"x-content-type-options", b"nosniff"),

@@ -61,7 +61,7 @@ class Ingest:
         call.body = await http.read_body(call.scope, call.receive, MAX_EVENT_BYTES, self._runtime.deadlines)
         event = _parsed(call.body, call.at, idempotency_header(call.scope))
         row = self._priced(event, call)
-        await self._submit([row])
+        await self.submit([row])
         if row.error:
             raise HttpError(422, "unstorable", f"the event {row.error}")
         headers = [(b"idempotent-replayed", b"true")] if row.replayed else []
@@ -86,7 +86,7 @@ class Ingest:
             except HttpError as error:
                 list_refusal(self._runtime, call, error)
                 results.append(error)
-        await self._submit([result for result in results if isinstance(result, Row)])
+        await self.submit([result for result in results if isinstance(result, Row)])
         await http.answer(call.send, 200, _batch_answer(results))
 
     async def _price(self, call: Call) -> None:
@@ -112,13 +112,18 @@ class Ingest:
             logger.warning("sources of prices could not be read: %s", str(error).strip().partition("\n")[0])
             raise unavailable("the sources of the prices could not be read in time") from None
 
+    def row(self, body: bytes, call: Call) -> Row:
+        """An event's body on its way into the database. Raises HttpError."""
+        return self._priced(_parsed(body, call.at, None), call)
+
     def _priced(self, event: IncomingEvent, call: Call) -> Row:
         catalog = self._runtime.catalog
         if catalog is None or call.key is None:
             raise unavailable()
         return priced_row(event, call.key, catalog, call.at)
 
-    async def _submit(self, rows: list[Row]) -> None:
+    async def submit(self, rows: list[Row]) -> None:
+        """Store them; `row.error` says of one what keeps it from being stored. Raises HttpError 503."""
         try:
             if rows:
                 await self._runtime.writer.submit(rows)

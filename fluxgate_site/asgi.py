@@ -17,6 +17,7 @@ from events.http import CLOSE, Disconnected, HttpError, Receive, Scope, Send, an
 from events.ingest import Ingest  # isort: skip
 from events.native import NativeApp  # isort: skip
 from events.runtime import Runtime  # isort: skip
+from events.traces import Traces  # isort: skip
 from metering.track import Tracking  # isort: skip
 from metering.api.errors import MAX_BODY_BYTES  # isort: skip
 from fluxgate_site.page_answers import patient_send  # isort: skip
@@ -33,7 +34,9 @@ class Application:
     def __init__(self) -> None:
         self._runtime = Runtime()
         self._tracking = Tracking(self._runtime)
-        self.native = NativeApp(self._runtime, Ingest(self._runtime).routes() | self._tracking.routes())
+        ingest = Ingest(self._runtime)
+        traces = Traces(self._runtime, ingest)
+        self.native = NativeApp(self._runtime, ingest.routes() | traces.routes() | self._tracking.routes())
         # a2wsgi's own, narrower words for what WSGI is
         self._pages = WSGIMiddleware(django_wsgi, workers=PAGE_THREADS)  # type: ignore[arg-type]
 
@@ -52,9 +55,11 @@ class Application:
                 await self._page(scope, receive, send)
 
     def _is_native(self, path: str) -> bool:
-        """Below `/api/`, all but the REST API and its schema; what nobody has is refused natively as well."""
-        if not path.startswith("/api/") or path.rstrip("/") in self.native.routes:
-            return path.startswith("/api/")
+        """`/v1/`, and below `/api/` all but the REST API and its schema; what nobody has is refused natively too."""
+        if path.startswith("/v1/") or path.rstrip("/") in self.native.routes:
+            return True
+        if not path.startswith("/api/"):
+            return False
         return not (path.startswith("/api/v1/") or path in DJANGO_API)
 
     async def _page(self, scope: Scope, receive: Receive, send: Send, limit: int = MAX_PAGE_BODY_BYTES) -> None:

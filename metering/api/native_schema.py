@@ -53,7 +53,21 @@ def paths() -> Schema:
     for operation in (one, many, track):
         operation["parameters"] = [IDEMPOTENCY_KEY]
     found = {"/api/events": one, "/api/events/batch": many, "/api/v1/price": price, "/api/v1/sdk/track": track}
-    return {path: {"post": operation} for path, operation in found.items()}
+    return {path: {"post": operation} for path, operation in (found | _exports()).items()}
+
+
+def _exports() -> Schema:
+    """What OpenTelemetry's exporters send: OTLP, whose shapes are its own."""
+    summaries = {
+        "/v1/traces": "Record the LLM calls among exported spans",
+        "/v1/logs": "Take exported logs, and keep nothing",
+        "/v1/metrics": "Take exported metrics, and keep nothing",
+    }
+    body: Schema = {"application/json": {"type": "object"}, "application/x-protobuf": {"type": "string"}}
+    return {
+        path: _post("OpenTelemetry", summary, "events:write", body, {"type": "object"})
+        for path, summary in summaries.items()
+    }
 
 
 def refusal(description: str) -> Schema:

@@ -238,6 +238,9 @@ NATIVE = [
     Address("POST", "/api/events/batch", "401 401 401 401 401 401"),
     Address("POST", "/api/v1/price", "401 401 401 401 401 401"),
     Address("POST", "/api/v1/sdk/track", "401 401 401 401 401 401"),
+    Address("POST", "/v1/traces", "401 401 401 401 401 401"),
+    Address("POST", "/v1/logs", "401 401 401 401 401 401"),
+    Address("POST", "/v1/metrics", "401 401 401 401 401 401"),
     Address("GET", "/healthz", "200 200 200 200 200 200"),
     # Of a process that has not started: no database.
     Address("GET", "/readyz", "503 503 503 503 503 503"),

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from events import traces
 from events.ingest import BATCH_PATH, ONE_PATH, PRICE_PATH
 from events.models.event import Flag
 from events.schema import STATUSES, parse_event
@@ -87,9 +88,10 @@ def test_every_type_of_webhook_is_documented() -> None:
 
 
 def test_every_endpoint_is_documented() -> None:
-    assert set(re.findall(r"^## POST (/api/\S+)", text_of("docs/api.md"), re.MULTILINE)) == {
+    assert set(re.findall(r"^## POST (/\S+)", text_of("docs/api.md"), re.MULTILINE)) == {
         ONE_PATH,
         BATCH_PATH,
         PRICE_PATH,
         TRACK_PATH,
+        traces.PATH,
     }
