@@ -37,6 +37,23 @@ request = urllib.request.Request(
 )
 print(urllib.request.urlopen(request).read().decode())"""
 
+_SDK = """import os
+from fluxgate_sdk import FluxGate, create_openai_cost_tracker
+from openai import OpenAI
+
+fluxgate = FluxGate(os.environ["FLUXGATE_API_KEY"], endpoint="{url}")
+openai = create_openai_cost_tracker(OpenAI(), fluxgate)
+chat = openai.with_context(feature="chat-assistant", user="user-123")
+chat.chat.completions.create(
+    model="gpt-4o",
+    messages=[{{"role": "user", "content": "What is a flux gate?"}}],
+)
+fluxgate.flush()"""
+
+_OTEL = """export OTEL_EXPORTER_OTLP_ENDPOINT="{url}"
+export OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer $FLUXGATE_API_KEY"
+export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"""
+
 
 @dataclass(frozen=True)
 class FirstRun:
@@ -50,6 +67,8 @@ class FirstRun:
     export: str
     curl: str
     python: str
+    sdk: str
+    otel: str
     rejected: Sequence[RejectedCall]
 
 
@@ -70,5 +89,7 @@ def build(visit: Visit, revision: str) -> FirstRun:
         export='export FLUXGATE_API_KEY="org_live_…"',
         curl=_CURL.format(url=visit.base_url),
         python=_PYTHON.format(url=visit.base_url),
+        sdk=_SDK.format(url=visit.base_url),
+        otel=_OTEL.format(url=visit.base_url),
         rejected=rejected_calls(refused, visit),
     )

@@ -16,8 +16,10 @@ from dashboard.queries.conditions import environment_of
 from dashboard.queries.reading import Sql, fetch
 from dashboard.queries.user_rows import cover_of, dekad_of
 
-CANDIDATES = 160
-"""How many users of each dekad, and of what is not folded yet, are looked at."""
+CANDIDATES = 40
+"""How many users of each dekad, and of what is not folded yet, are looked at at least."""
+CANDIDATES_A_ROW = 3
+"""Where many are wanted, so many for each."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def find(organization_id: int, filters: Filters, kind: usage.Kind, limit: int) -
     if usage.source_of(filters, kind) == "events" or not filters.conditions.keys() <= {"feature"}:
         rows = usage.rows(organization_id, filters, kind, hourly=not filters.whole_days, summed=True)
         return _read(_top(rows), (*rows.params, limit))
-    some = _candidates(organization_id, filters)
+    some = _candidates(organization_id, filters, max(CANDIDATES, CANDIDATES_A_ROW * limit))
     cover = cover_of(filters, by_month=usage.source_of(filters, kind) == "users")
     few = usage.of_users(organization_id, filters, kind, cover, user_rows.one_of(some.users))
     everybody = usage.of_users(organization_id, filters, kind, cover)
@@ -71,7 +73,7 @@ def _read(statement: str, params: tuple[object, ...]) -> tuple[Dear, ...]:
     )
 
 
-def _candidates(organization_id: int, filters: Filters) -> _Candidates:
+def _candidates(organization_id: int, filters: Filters, count: int) -> _Candidates:
     """The dearest of each dekad and of what is not folded yet, and what they leave to others.
 
     Of the deltas, costs taken back are left out: what they take back may be folded already, on a day before the period.
@@ -86,9 +88,9 @@ UNION ALL (SELECT NULL, tracked_user_id, sum(greatest(cost_picousd, 0)) FROM usa
 WHERE organization_id = %s AND environment = %s GROUP BY 2 ORDER BY 3 DESC LIMIT %s)
 ORDER BY 1, 3 DESC"""
     ranked: dict[date | None, list[tuple[int, Decimal]]] = {}
-    for dekad, user_id, worth in fetch(statement, (dekads, *own, CANDIDATES, *own, CANDIDATES)):
+    for dekad, user_id, worth in fetch(statement, (dekads, *own, count, *own, count)):
         ranked.setdefault(dekad, []).append((user_id, worth))
-    cut = {dekad: rows[-1][1] for dekad, rows in ranked.items() if len(rows) == CANDIDATES}
+    cut = {dekad: rows[-1][1] for dekad, rows in ranked.items() if len(rows) == count}
     return _Candidates(
         users=frozenset(user_id for rows in ranked.values() for user_id, _ in rows),
         are_all=not cut,
