@@ -40,7 +40,8 @@ class Traces:
     async def _traces(self, call: Call) -> None:
         is_json, body = await self._read(call)
         try:
-            found = otlp.calls(otlp_wire.read_spans(body, is_json=is_json))
+            # In a thread: megabytes of prompts would keep everybody else waiting.
+            found = await asyncio.to_thread(_calls, body, is_json)
         except InvalidTraces as error:
             raise HttpError(400, "malformed_body", str(error)) from None
         refusals: list[str] = []
@@ -88,6 +89,10 @@ class Traces:
         media_type = http.check_content_type(call.scope, (otlp_wire.JSON, *_PROTOBUF))
         body = await http.read_body(call.scope, call.receive, MAX_BYTES, self._runtime.deadlines)
         return media_type not in _PROTOBUF, body
+
+
+def _calls(body: bytes, is_json: bool) -> list[otlp.Call]:
+    return otlp.calls(otlp_wire.read_spans(body, is_json=is_json))
 
 
 async def _answer(call: Call, rejected: int, reasons: Sequence[str], *, is_json: bool) -> None:
