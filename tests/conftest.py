@@ -59,14 +59,18 @@ REVISIONED_TABLES = (
 )
 
 
-LONGEST_FIRST = (
-    "server",
+FIRST = (
     "browser",
     "tests/dashboard/test_access.py",
     "tests/events/test_import_prices.py",
+    "server",
     "tests/events/test_repricing.py",
 )
-"""What would otherwise come late, for how few tests it has, and then run alone while the other processes are done."""
+"""What would otherwise come late, for how few tests it has, and then run alone while the other processes are done.
+
+Browser and servers both wait for the one first start of a server that they copy: whoever runs the latter has something
+else to do meanwhile.
+"""
 
 # Nothing that this server stores outlives the run. Those whose power the tests cut off keep all that FluxGate sets.
 NOTHING_TO_LOSE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
@@ -80,7 +84,7 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # untyped
     """
 
     def _assign_work_unit(self, node: Any) -> None:
-        for scope in reversed(LONGEST_FIRST):
+        for scope in reversed(FIRST):
             if scope in self.workqueue:
                 self.workqueue.move_to_end(scope, last=False)
         super()._assign_work_unit(node)
