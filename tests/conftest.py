@@ -65,6 +65,7 @@ FIRST = (
     "tests/events/test_import_prices.py",
     "server",
     "tests/events/test_repricing.py",
+    "sdk/tests/test_typing.py",
 )
 """What would otherwise come late, for how few tests it has, and then run alone while the other processes are done.
 
