@@ -1,6 +1,7 @@
 """The processes that `serve` runs beside the database: started, kept alive, and stopped together."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable
@@ -14,6 +15,7 @@ STOP_SECONDS = 20
 QUICK_DEATH_SECONDS = 5
 QUICK_DEATHS = 3
 REST_SECONDS = 30
+_STOPS = {signal.SIGTERM, signal.SIGINT}
 
 Say = Callable[[str], None]
 
@@ -47,13 +49,23 @@ class Child:
     def start(self) -> None:
         """Start the process, without waiting until it is of use."""
         serve = os.getpid()
-        self._process = subprocess.Popen(  # noqa: S603  the command is ours
-            self._command,
-            env=os.environ | {"FLUXGATE_SERVE_PID": str(serve)},
-            cwd=settings.BASE_DIR,
-            start_new_session=True,
-            preexec_fn=lambda: die_with(serve),
-        )
+
+        def prepare() -> None:
+            die_with(serve)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+        # What a signal's handler raises while Python forks is lost, and with it the wish to stop.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  the command is ours
+                self._command,
+                env=os.environ | {"FLUXGATE_SERVE_PID": str(serve)},
+                cwd=settings.BASE_DIR,
+                start_new_session=True,
+                preexec_fn=prepare,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def keep_alive(self, now: float) -> None:
         """Start it again if it has ended; call this a few times a second, with `time.monotonic()`.

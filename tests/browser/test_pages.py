@@ -223,10 +223,15 @@ def draft_id(tourist: Watched) -> str:
 
 @pytest.fixture
 def tab(tourist: Watched) -> Iterator[Page]:
-    """A page of the tourist's. What went wrong in it is this test's."""
-    page = tourist.tab(tourist.contexts[0])
+    """The tourist's page, light and wide at first. What went wrong in it is this test's.
+
+    The same for all: a new one is a new process, which compiles the chart library and axe anew, and so is one that
+    has left the site meanwhile.
+    """
+    page = tourist.contexts[0].pages[0]
+    page.emulate_media(color_scheme=THEMES[0])
+    page.set_viewport_size({"width": WIDTHS[-1], "height": 900})
     yield page
-    page.close()
     tourist.check()
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from fluxgate_site import children
 from fluxgate_site.children import Child, KeepsEnding
-from tests.real_server import wait_for
+from tests.real_server import ROOT, wait_for
 
 SLEEP = "import time; time.sleep(600)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
@@ -113,3 +114,41 @@ def test_one_that_does_not_stop_is_killed_at_the_deadline(nursery: Nursery, tmp_
     child.end(time.monotonic() + 0.1)
     assert child._process is not None
     assert child._process.returncode == -signal.SIGKILL
+
+
+# A process that is asked to stop at the very moment when it starts a child.
+STOPPED_WHILE_IT_STARTS_ONE = """
+import os, signal, django
+django.setup()
+from fluxgate_site.children import Child
+
+class Stop(Exception):
+    pass
+
+def stop(*_):
+    raise Stop
+
+signal.signal(signal.SIGTERM, stop)
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGTERM))
+child = Child("thing", ["sleep", "600"], print, is_vital=True)
+try:
+    child.start()
+except Stop:
+    print("stopped", child.is_running)
+finally:
+    child.ask_to_stop()
+    child.end(60.0)
+print("ended by", child._process.returncode)
+"""
+
+
+def test_who_is_asked_to_stop_while_it_starts_one_stops() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED_WHILE_IT_STARTS_ONE],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout == f"stopped True\nended by {-signal.SIGTERM}\n", done.stderr

@@ -18,6 +18,7 @@ class Command(BaseCommand):
     """Safe to run at every start: an organization that exists is printed and left as it is."""
 
     help = "Create an organization and its owner; prints JSON."
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", metavar="NAME", help="what people call the organization")

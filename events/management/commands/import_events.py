@@ -32,6 +32,7 @@ class Command(BaseCommand):
         "Store past events from a file: JSON lines in the shape of POST /api/events (.jsonl), or a table in the columns"
         " of exports (.csv, .parquet). Each is priced at its own time. Running it again adds only what is missing."
     )
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, metavar="FILE", help=".jsonl, .csv (both also .gz) or .parquet")

@@ -32,6 +32,7 @@ class Command(BaseCommand):
         " what that does to stored events. New models are added at once; what gives known models another price has to"
         " be approved."
     )
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="show what would change, write nothing")

@@ -26,6 +26,7 @@ class Command(BaseCommand):
     """May be stopped and started at any time: what is done stays done."""
 
     help = "Price stored events anew where published prices have changed. `serve` does the same by itself."
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         what = parser.add_mutually_exclusive_group()

@@ -13,6 +13,7 @@ from events.models import ApiKey
 
 class Command(BaseCommand):
     help = "Revoke an API key: it is refused everywhere within 5 seconds."
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("prefix", metavar="PREFIX", help="the key's first 15 characters, or the whole key")

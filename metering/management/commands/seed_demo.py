@@ -29,6 +29,7 @@ class Command(BaseCommand):
         " yet, metered usage with its invoices. Deterministic for one seed and hour."
         " Running it again with the same arguments adds nothing."
     )
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--organization", required=True, metavar="SLUG", help="where the data goes")
