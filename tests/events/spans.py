@@ -43,7 +43,7 @@ def otlp_span(
 
 def export_protobuf(spans: Sequence[Span], **resource: Any) -> bytes:
     """An export of these spans, of one process."""
-    return _request(spans, resource).SerializeToString()
+    return bytes(_request(spans, resource).SerializeToString())
 
 
 def export_json(spans: Sequence[Span], **resource: Any) -> bytes:
