@@ -20,6 +20,8 @@ CANDIDATES = 40
 """How many users of each dekad, and of what is not folded yet, are looked at at least."""
 CANDIDATES_A_ROW = 3
 """Where many are wanted, so many for each."""
+PART = 4
+"""So many times as many where only a part of what a user cost counts: others may have cost more of that."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,10 @@ def find(organization_id: int, filters: Filters, kind: usage.Kind, limit: int) -
     if usage.source_of(filters, kind) == "events" or not filters.conditions.keys() <= {"feature"}:
         rows = usage.rows(organization_id, filters, kind, hourly=not filters.whole_days, summed=True)
         return _read(_top(rows), (*rows.params, limit))
-    some = _candidates(organization_id, filters, max(CANDIDATES, CANDIDATES_A_ROW * limit))
-    cover = cover_of(filters, by_month=usage.source_of(filters, kind) == "users")
+    is_whole = usage.source_of(filters, kind) == "users"
+    count = max(CANDIDATES if is_whole else PART * CANDIDATES, CANDIDATES_A_ROW * limit)
+    some = _candidates(organization_id, filters, count)
+    cover = cover_of(filters, by_month=is_whole)
     few = usage.of_users(organization_id, filters, kind, cover, user_rows.one_of(some.users))
     everybody = usage.of_users(organization_id, filters, kind, cover)
     statement = f"""WITH few AS MATERIALIZED ({_top(few)}),

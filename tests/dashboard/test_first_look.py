@@ -33,6 +33,7 @@ def everything_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(users, "MANY", 5)
     monkeypatch.setattr(dearest, "CANDIDATES", 55)
     monkeypatch.setattr(dearest, "CANDIDATES_A_ROW", 1)
+    monkeypatch.setattr(dearest, "PART", 1)
     monkeypatch.setattr(user, "MANY_REQUESTS", 1)
     monkeypatch.setattr(overview, "MANY_TO_SEARCH", 5)
 

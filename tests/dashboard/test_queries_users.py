@@ -104,6 +104,7 @@ def found(organization: Organization, filters: Filters, kind: str, limit: int) -
 def few_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that they are not everybody."""
     monkeypatch.setattr(dearest, "CANDIDATES", 30)
+    monkeypatch.setattr(dearest, "PART", 1)
 
 
 KINDS = [("user", {}), ("feature_user", {}), ("user", {"feature": "chat"})]
