@@ -184,7 +184,15 @@
     return href ? `a[href="${CSS.escape(href)}"]` : "";
   };
 
+  /* What is pressed stays until it is let go: a click is lost whose element is another one by then. */
+  let pressed = false;
+  document.addEventListener("pointerdown", () => (pressed = true), true);
+  for (const name of ["pointerup", "pointercancel"]) {
+    document.addEventListener(name, () => setTimeout(() => (pressed = false)), true);
+  }
+
   document.addEventListener("htmx:beforeSwap", (event) => {
+    if (pressed && isPoll(event)) event.detail.shouldSwap = false; // the next poll brings it
     const { target, requestConfig, shouldSwap, xhr } = event.detail;
     if (!shouldSwap) return;
     const more = requestConfig?.elt?.closest?.("[data-more]");

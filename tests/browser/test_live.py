@@ -58,6 +58,20 @@ def test_an_open_page_keeps_its_focus_and_its_open_table(signed_in: Sign, demo: 
     assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
 
 
+def test_a_click_is_not_lost_to_news_that_come_while_the_button_is_down(signed_in: Sign, demo: Demo) -> None:
+    page = signed_in()
+    page.goto("/")
+    page.get_by_text("Show as table").first.hover()
+    page.mouse.down()
+    with page.expect_response(lambda response: bool(POLL.search(response.url)) and response.status == 200) as news:
+        demo.client.record_event(event() | {"metadata": {"feature": "pressed"}})
+    news.value.finished()
+    page.evaluate("1")
+    page.mouse.up()
+    expect(page.locator("#spend-details")).to_have_attribute("open", "")
+    expect(page.get_by_text("pressed").first).to_be_visible(timeout=SOON_MS)
+
+
 def test_the_first_run_turns_into_the_overview(watched: Watched, demo: Demo) -> None:
     server = demo.server
     arguments = ("Newcomer", "--slug", "newcomer", "--owner", "owner@newcomer.example", "--password", "first-run-1")
