@@ -20,7 +20,7 @@ from dashboard.rendering import not_modified
 from events import rollups
 from metering import records
 
-_WORD = re.compile(r"[0-9a-f-]+\.(?P<organization>\d{1,18})\.(?P<seal>[0-9a-f]{32})", re.ASCII)
+_WORD = re.compile(r"[0-9a-f-]+\.(?P<organization>\d{1,18})\.(?P<seal>[0-9a-f]{20})", re.ASCII)
 _STATE = f"SELECT concat_ws('-', {rollups.REVISION}, {records.REVISION})"
 
 
@@ -67,4 +67,4 @@ def _word(session_key: str, organization_id: int, now: datetime) -> str:
 def _seal(session_key: str, organization_id: int, now: datetime) -> str:
     """Proves that the session was shown the organization's pages in this hour."""
     shown = f"{session_key}.{organization_id}.{now:%y%m%d%H}"
-    return salted_hmac("dashboard.live", shown, algorithm="sha256").hexdigest()[:32]
+    return salted_hmac("dashboard.live", shown, algorithm="sha256").hexdigest()[:20]

@@ -241,7 +241,7 @@
       body.replaceChildren();
       drawer.showModal();
     }
-    drawer.dataset.from = link.id;
+    drawer.dataset.from = link.getAttribute("href");
     find("#drawer-page").href = link.href;
     try {
       await htmx.ajax("GET", link.href, { source: body, target: body, swap: "innerHTML" });
@@ -262,7 +262,7 @@
 
   /* The browser gives the focus back to the row that opened the drawer, which was walked on from since. */
   const drawer = find("#drawer");
-  drawer?.addEventListener("close", () => document.getElementById(drawer.dataset.from)?.focus());
+  drawer?.addEventListener("close", () => find(`[data-drawer][href="${CSS.escape(drawer.dataset.from)}"]`)?.focus());
 
   const closeDrops = (but) => {
     for (const one of all(".drop[open]")) if (one !== but) one.open = false;

@@ -16,13 +16,13 @@
   /* The row that was left last is where walking goes on, also when a swap or the drawer has taken the focus away. */
   let last = "";
   document.addEventListener("focusin", (event) => {
-    if (event.target.matches(".row-link, .latest a")) last = event.target.id;
+    if (event.target.matches(".row-link, .latest a")) last = event.target.getAttribute("href");
   });
 
   const walk = (by) => {
     const links = [...document.querySelectorAll(".row-link, .latest a")];
     const drawer = find("#drawer");
-    const at = links.findIndex((one) => one.id === (drawer?.open ? drawer.dataset.from : last));
+    const at = links.findIndex((one) => one.getAttribute("href") === (drawer?.open ? drawer.dataset.from : last));
     if (drawer?.open && at < 0) return; // it shows something else than a row
     const next = links[at + by];
     if (!next) return by > 0 && press("[data-more]");

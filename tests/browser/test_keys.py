@@ -12,13 +12,18 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
 def focused(page: Page) -> str:
-    return str(page.evaluate("document.activeElement.id"))
+    """The id of the event whose row is focused, '' outside of rows."""
+    return str(page.evaluate("document.activeElement.getAttribute('href')?.split('/').at(-2) ?? ''"))
+
+
+def ids_of(page: Page) -> list[str]:
+    return [str(link.get_attribute("href")).split("/")[-2] for link in page.locator(".row-link").all()]
 
 
 def test_rows_are_walked_also_with_the_drawer_open(signed_in: Sign) -> None:
     page = signed_in()
     page.goto("/requests/")
-    ids = [str(link.get_attribute("id")) for link in page.locator(".row-link").all()]
+    ids = ids_of(page)
     page.keyboard.press("j")
     page.keyboard.press("j")
     page.keyboard.press("k")
@@ -40,7 +45,7 @@ def test_rows_are_walked_also_with_the_drawer_open(signed_in: Sign) -> None:
 def test_rows_are_walked_with_the_buttons_of_the_drawer(signed_in: Sign) -> None:
     page = signed_in()
     page.goto("/requests/")
-    ids = [str(link.get_attribute("id")) for link in page.locator(".row-link").all()]
+    ids = ids_of(page)
     page.locator(".row-link").nth(1).click()
     heading = page.locator("#drawer h1")
     expect(heading).to_have_text(ids[1])

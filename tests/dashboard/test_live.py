@@ -88,6 +88,6 @@ def test_the_word_ends_with_the_hour(member: Client, href: str, monkeypatch: pyt
     assert poll(member, href).status_code == 403
 
 
-@pytest.mark.parametrize("word", ["", "1", "x.1.y", f"0.{10**18}.{'0' * 32}", f"0.1.{'é' * 32}", "\0"])
+@pytest.mark.parametrize("word", ["", "1", "x.1.y", f"0.{10**18}.{'0' * 20}", f"0.1.{'é' * 20}", "\0"])
 def test_any_word_is_answered(member: Client, href: str, word: str) -> None:
     assert member.get("/", {"rev": word}, headers=htmx("overview")).status_code == 200
