@@ -41,7 +41,10 @@ _SDK = """import os
 from fluxgate_sdk import FluxGate, create_openai_cost_tracker
 from openai import OpenAI
 
-fluxgate = FluxGate(os.environ["FLUXGATE_API_KEY"], endpoint="{url}")
+fluxgate = FluxGate(
+    os.environ["FLUXGATE_API_KEY"],
+    endpoint="{url}",
+)
 openai = create_openai_cost_tracker(OpenAI(), fluxgate)
 chat = openai.with_context(feature="chat-assistant", user="user-123")
 chat.chat.completions.create(
@@ -51,7 +54,7 @@ chat.chat.completions.create(
 fluxgate.flush()"""
 
 _OTEL = """export OTEL_EXPORTER_OTLP_ENDPOINT="{url}"
-export OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer $FLUXGATE_API_KEY"
+export OTEL_EXPORTER_OTLP_HEADERS="x-api-key=$FLUXGATE_API_KEY"
 export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"""
 
 

@@ -37,7 +37,7 @@ def test_the_steps_name_this_host_and_tick_what_is_done(organization: Organizati
     owner = sign_in(organization, Role.OWNER)
     markup = owner.get("/", headers={"host": "localhost:8123"}).content.decode()
     assert "curl http://localhost:8123/api/events" in markup
-    assert 'endpoint="http://localhost:8123")' in unescape(markup)
+    assert 'endpoint="http://localhost:8123",' in unescape(markup)
     assert 'OTEL_EXPORTER_OTLP_ENDPOINT="http://localhost:8123"' in unescape(markup)
     assert 'href="/admin/events/apikey/add/"' in markup
     assert 'class="panel done"' not in markup
