@@ -94,8 +94,14 @@ def _visit(request: HttpRequest, user: User, memberships: list[Membership]) -> V
         base_url=request.build_absolute_uri("/").rstrip("/"),
         now=datetime.now(UTC),
         keys=keys_of(request),
-        first_look=request.COOKIES.get("script") == "on" and not cast(MemberRequest, request).htmx,
+        first_look=_is_first_look(request),
     )
+
+
+def _is_first_look(request: HttpRequest) -> bool:
+    """Whether scripts are on, as a cookie of theirs says, and nobody asks for the whole page or for its live part."""
+    is_plain = request.COOKIES.get("script") == "on" and "whole" not in request.GET
+    return is_plain and not cast(MemberRequest, request).htmx
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:

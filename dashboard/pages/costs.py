@@ -12,7 +12,7 @@ from dashboard.pages.cost_heads import Column
 from dashboard.pages.cost_notes import Note
 from dashboard.pages.cost_rows import CostRow, cost_row, total_row
 from dashboard.pages.filter_form import FilterForm, filter_form
-from dashboard.pages.links import chips, costs_href, period_options, views_href
+from dashboard.pages.links import chips, costs_href, live_words, period_options, views_href
 from dashboard.pages.parts import Chart, Chip, Frame, Option
 from dashboard.queries import breakdown, options
 from dashboard.queries.reading import snapshot
@@ -82,7 +82,7 @@ def build(visit: Visit, search: CostSearch, revision: str) -> Costs:
     columns = cost_heads.columns(figures)
     return Costs(
         frame=visit.frame("Costs", "costs", filters.environment),
-        live_href=_href(search, after=str(search.after or ""), rev="" if figures.is_partial else revision),
+        live_href=_href(search, after=str(search.after or ""), **live_words(revision, is_partial=figures.is_partial)),
         is_partial=figures.is_partial,
         periods=period_options(search.own),
         tabs=cost_heads.tabs(search),

@@ -15,7 +15,7 @@ from dashboard.pages.cost_heads import Column
 from dashboard.pages.cost_notes import Note
 from dashboard.pages.cost_rows import BEING_ADDED_UP, PENDING, CostRow, Figure, cost_row, total_row
 from dashboard.pages.filter_form import FilterForm, filter_form
-from dashboard.pages.links import chips, period_options, usage_href, views_href
+from dashboard.pages.links import chips, live_words, period_options, usage_href, views_href
 from dashboard.pages.parts import Chip, Frame, Option
 from dashboard.queries import metered, options
 from dashboard.queries.breakdown import Line, ValueCost
@@ -82,7 +82,7 @@ def build(visit: Visit, search: CostSearch, revision: str) -> Customers:
     shown = search.after + len(found.rows)
     return Customers(
         frame=visit.frame("Customers", "customers", filters.environment),
-        live_href=_href(search, after=str(search.after or ""), rev="" if figures.is_partial else revision),
+        live_href=_href(search, after=str(search.after or ""), **live_words(revision, is_partial=figures.is_partial)),
         is_partial=figures.is_partial,
         periods=period_options(_own(search)),
         form=filter_form(_own(search), known, reverse(PAGE), "Filter customers"),

@@ -91,3 +91,8 @@ def period_options(filters: Filters) -> tuple[Option, ...]:
 def chips(filters: Filters) -> tuple[Chip, ...]:
     """The conditions in force, each with the link that removes it."""
     return tuple(Chip(*chip) for chip in filters.chips())
+
+
+def live_words(revision: str, *, is_partial: bool) -> dict[str, str]:
+    """The words by which a live part is asked for: where it is not up to date, or, of a first look, all of it."""
+    return {"whole": "yes"} if is_partial else {"rev": revision}

@@ -11,7 +11,7 @@ from dashboard.filters import Filters
 from dashboard.pages import overview_cards, overview_charts, settings_time_zone
 from dashboard.pages.filter_form import FilterForm, filter_form
 from dashboard.pages.latency_table import LatencyTable, latency_table
-from dashboard.pages.links import chips, costs_href, model_name, period_options, requests_href, views_href
+from dashboard.pages.links import chips, costs_href, live_words, model_name, period_options, requests_href, views_href
 from dashboard.pages.overview_figures import Figures, has_revenue, no_revenue_note, read
 from dashboard.pages.parts import Banner, BarRow, Chart, Chip, Frame, Option, StatCard
 from dashboard.pages.request_rows import RequestRow, request_rows
@@ -79,7 +79,7 @@ def build(visit: Visit, filters: Filters, revision: str) -> Overview:
         refused = rejected.count_since(organization, hour_ago, with_unknown=visit.sees_unknown_keys)
     return Overview(
         frame=visit.frame("Overview", "overview", filters.environment),
-        live_href=_live_href(filters, "" if is_partial else revision),
+        live_href=filters.href(reverse("dashboard:overview"), **live_words(revision, is_partial=is_partial)),
         is_partial=is_partial,
         periods=period_options(filters),
         compare=_compare(filters),
@@ -119,10 +119,6 @@ REVENUE_SNIPPET = '"metadata": {"user": {"id": "user-123", "monthlyRevenue": 49.
 def _compare(filters: Filters) -> Option:
     on = filters.compare != "none"
     return Option("Compare", "prev", filters.href(compare="none" if on else "prev"), selected=on)
-
-
-def _live_href(filters: Filters, revision: str) -> str:
-    return filters.href(reverse("dashboard:overview"), rev=revision)
 
 
 def _banners(figures: Figures, filters: Filters, refused: int) -> tuple[Banner, ...]:

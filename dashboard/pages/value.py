@@ -8,7 +8,7 @@ from dashboard.formats import count
 from dashboard.pages import overview_charts
 from dashboard.pages.filter_form import FilterForm, filter_form
 from dashboard.pages.latency_table import LatencyTable, latency_table
-from dashboard.pages.links import chips, costs_href, period_options, requests_href, views_href
+from dashboard.pages.links import chips, costs_href, live_words, period_options, requests_href, views_href
 from dashboard.pages.overview_figures import Figures
 from dashboard.pages.parts import BarRow, Chart, Chip, Frame, Option, StatCard
 from dashboard.pages.request_rows import RequestRow, request_rows
@@ -127,7 +127,7 @@ def lay_out(
     form = filter_form(filters, around.known, path, f"Filter this {word}", without=(word,), compares=True)
     return ValueCosts(
         frame=visit.frame(title, "costs", filters.environment),
-        live_href=filters.href(path, rev="" if is_partial else revision),
+        live_href=filters.href(path, **live_words(revision, is_partial=is_partial)),
         is_partial=is_partial,
         back_href=costs_href(filters, word, **{word: None}),
         back_text=f"Costs by {word}",

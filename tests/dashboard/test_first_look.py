@@ -202,6 +202,8 @@ def test_only_where_a_script_asks_for_the_rest(organization: Organization, sign_
     assert "load, every 2s" not in rest
     assert "Being added up" not in rest
     assert shape_of(rest) in shape_of(whole)
+    without_script = client.get(live[2].replace("&amp;", "&")).content.decode()
+    assert shape_of(without_script) == shape_of(whole)
 
 
 def shape_of(markup: str) -> str:
