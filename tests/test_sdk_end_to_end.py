@@ -536,7 +536,7 @@ def tracking_after(made: Made, fluxgate: FluxGate, loopback: Loopback) -> CostTr
 def listed(reader: Reader) -> Iterator[Row]:
     """The rows of the list of requests."""
     page = reader.page("/requests/")
-    ids, table = re.findall(r'id="(evt_[0-9a-f]+)"', page), Markup(page)
+    ids, table = re.findall(r'class="row-link" href="/requests/(evt_[0-9a-f]+)/"', page), Markup(page)
     head = next(row for row in table.rows if "Feature" in row)
     shown = [(row, titles) for row, titles in zip(table.rows, table.titles, strict=True) if len(row) == len(head)][1:]
     for event_id, (row, titles) in zip(ids, shown, strict=True):
