@@ -207,8 +207,8 @@ def test_only_where_a_script_asks_for_the_rest(organization: Organization, sign_
 
 
 def shape_of(markup: str) -> str:
-    """The text, with any figure as good as another: revenue grows by the second."""
-    return re.sub(r"\d", "0", text_of(markup))
+    """The text, with any figure as good as another, however many digits it has: revenue grows by the second."""
+    return re.sub(r"\d[\d,.]*", "0", text_of(markup))
 
 
 def test_small_organizations_see_all_at_once(
