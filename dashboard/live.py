@@ -33,7 +33,7 @@ def revision(request: MemberRequest) -> str:
 
 
 class IdlePollMiddleware:
-    """Answers a poll without news, before anything else is read; lets everything else pass."""
+    """Answers a poll without news, before anything else is read; what passes has news, or asks for no poll."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response

@@ -8,7 +8,7 @@ from dashboard.access import MemberRequest, member_required
 from dashboard.cost_search import CostSearch
 from dashboard.pages import customers as customers_page
 from dashboard.pages import usage as usage_page
-from dashboard.rendering import not_modified, render_page
+from dashboard.rendering import render_page
 from dashboard.usage_search import UsageSearch
 
 
@@ -18,8 +18,6 @@ def usage(request: MemberRequest) -> HttpResponse:
     """Meters, or one of them: whole, its live part, or the next rows of a list."""
     visit = request.visit
     revision = live.revision(request)
-    if request.GET.get("rev") == revision:
-        return not_modified()
     page = usage_page.build(visit, UsageSearch.from_query(request.GET.dict(), visit.now, visit.zone), revision)
     if page is None:
         raise Http404("There is no such meter in this organization.")
@@ -31,8 +29,6 @@ def usage(request: MemberRequest) -> HttpResponse:
 def customers(request: MemberRequest) -> HttpResponse:
     """What each customer used, cost and paid: whole, its live part, or its next rows."""
     revision = live.revision(request)
-    if request.GET.get("rev") == revision:
-        return not_modified()
     search = CostSearch.from_query(request.GET.dict() | {"by": "user"}, request.visit.now, request.visit.zone)
     page = customers_page.build(request.visit, search, revision)
     return render_page(request, "dashboard/customers.html", page, {"customers": "customers", "": "rows"})

@@ -11,7 +11,7 @@ from dashboard.pages import session as session_page
 from dashboard.pages import sessions as sessions_page
 from dashboard.queries.conditions import parse_public_id
 from dashboard.queries.sessions import By
-from dashboard.rendering import not_modified, render_page
+from dashboard.rendering import render_page
 from dashboard.views.usage import filters_of
 
 
@@ -22,8 +22,6 @@ def sessions(request: MemberRequest) -> HttpResponse:
     revision = live.revision(request)
     filters, by = filters_of(request), sessions_page.grouping(request.GET.get("by", ""))
     if request.htmx.target == "news":
-        if request.GET.get("rev") == revision:
-            return not_modified()
         news = sessions_page.news(request.visit, filters, by, revision, parse_public_id(request.GET.get("newest", "")))
         return render_page(request, "dashboard/sessions.html", news, {"news": "news"})
     page = sessions_page.build(request.visit, filters, by, revision, parse_public_id(request.GET.get("after", "")))
@@ -49,8 +47,6 @@ def _one(request: MemberRequest, by: By) -> HttpResponse:
     """The page, its next rows, or how many calls are new."""
     revision, name = live.revision(request), request.GET.get(by, "")
     if request.htmx.target == "news":
-        if request.GET.get("rev") == revision:
-            return not_modified()
         newest = parse_public_id(request.GET.get("newest", ""))
         news = session_page.news(request.visit, _environment(request), by, name, revision, newest)
         return render_page(request, "dashboard/session.html", news, {"news": "news"})

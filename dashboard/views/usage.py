@@ -17,7 +17,7 @@ from dashboard.pages import request as request_page
 from dashboard.pages import requests as requests_page
 from dashboard.pages import user as user_page
 from dashboard.queries.conditions import parse_public_id
-from dashboard.rendering import not_modified, render_page
+from dashboard.rendering import render_page
 from dashboard.request_search import RequestSearch
 from dashboard.views.preferences import look_of
 
@@ -27,8 +27,6 @@ from dashboard.views.preferences import look_of
 def overview(request: MemberRequest) -> HttpResponse:
     """The Overview; before the first event, how to send it."""
     revision = live.revision(request)
-    if request.GET.get("rev") == revision:
-        return not_modified()
     if first_run.is_due(request.visit):
         page = first_run.build(request.visit, revision)
         return render_page(request, "dashboard/first_run.html", page, {"listening": "listening"})
@@ -45,8 +43,6 @@ def requests(request: MemberRequest) -> HttpResponse:
     revision = live.revision(request)
     search = RequestSearch.from_query(request.GET.dict(), request.visit.now, request.visit.zone)
     if request.htmx.target == "news":
-        if request.GET.get("rev") == revision:
-            return not_modified()
         news = requests_page.news(request.visit, search, revision, parse_public_id(request.GET.get("newest", "")))
         return render_page(request, "dashboard/requests.html", news, {"news": "news"})
     page = requests_page.build(request.visit, search, look_of(request), revision)
@@ -71,8 +67,6 @@ def request_detail(request: MemberRequest, event_id: str) -> HttpResponse:
 def costs(request: MemberRequest) -> HttpResponse:
     """The Cost Breakdown: whole, its live part, or its next rows."""
     revision = live.revision(request)
-    if request.GET.get("rev") == revision:
-        return not_modified()
     search = CostSearch.from_query(request.GET.dict(), request.visit.now, request.visit.zone)
     page = costs_page.build(request.visit, search, revision)
     return render_page(request, "dashboard/costs.html", page, {"costs": "costs", "": "rows"})
@@ -83,8 +77,6 @@ def costs(request: MemberRequest) -> HttpResponse:
 def user(request: MemberRequest) -> HttpResponse:
     """What one tracked user costs and pays."""
     revision = live.revision(request)
-    if request.GET.get("rev") == revision:
-        return not_modified()
     page = user_page.build(request.visit, filters_of(request), revision)
     if page is None:
         raise Http404("There is no such user in this organization.")
@@ -96,8 +88,6 @@ def user(request: MemberRequest) -> HttpResponse:
 def feature(request: MemberRequest) -> HttpResponse:
     """What one feature costs."""
     revision = live.revision(request)
-    if request.GET.get("rev") == revision:
-        return not_modified()
     page = feature_page.build(request.visit, filters_of(request), revision)
     if page is None:
         raise Http404("There is no such feature in this organization.")
