@@ -10,7 +10,9 @@ from dashboard.pages.overview_figures import has_revenue
 from dashboard.queries import breakdown, metered, revenue, usage
 from dashboard.queries.breakdown import Breakdown, Earned, ValueCost
 from dashboard.queries.conditions import environment_of
+from dashboard.queries.dearest import Dear
 from dashboard.queries.reading import Sql
+from dashboard.queries.usage import Ids
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class CostFigures:
     metered_total: int = 0
     is_partial: bool = False
     """Whether this is a first look: what takes long to add up is still to come."""
+    dearest: tuple[Dear, ...] | None = None
+    """The users that cost most, the dearest first, where they are known already."""
 
 
 def read(organization_id: int, search: CostSearch) -> CostFigures:
@@ -46,8 +50,8 @@ def read(organization_id: int, search: CostSearch) -> CostFigures:
     search = search if can_earn else search.without_revenue()
     before = comparison(organization_id, search.filters)
     used = _metered(organization_id, search.filters) if can_earn else {}
-    earned = _earned(organization_id, search, before, used) if can_earn else None
-    found = breakdown.by_value(organization_id, search, before, earned)
+    brought = earned(organization_id, search, before, used) if can_earn else None
+    found = breakdown.by_value(organization_id, search, before, brought)
     known = found.total.revenue_picousd
     with_revenue = can_earn and (search.by == "user" or known is not None)
     apart = _apart(organization_id, search, known) if with_revenue and known is not None else 0
@@ -74,15 +78,18 @@ def named(
     return {external_id: used[user_id] for external_id, user_id in ids.items() if user_id in used}
 
 
-def _earned(organization_id: int, search: CostSearch, before: Filters | None, used: Mapping[int, int]) -> Earned:
+def earned(
+    organization_id: int, search: CostSearch, before: Filters | None, used: Mapping[int, int], among: Ids = None
+) -> Earned:
+    """What the values bring; of users, maybe only those `among` some. `used` is their metered revenue by their ids."""
     filters = search.filters
     if search.by == "user":
-        now = _of_each_user(organization_id, filters, used)
-        then = _of_each_user(organization_id, before) if before else None
+        now = _of_each_user(organization_id, filters, used, among)
+        then = _of_each_user(organization_id, before, among=among) if before else None
         return Earned(revenue.of_users(now), revenue.of_users(then) if then else None)
     if search.by == "feature_user":
-        now = _rates(organization_id, filters, used=used)
-        return Earned(now, _rates(organization_id, before, is_before=True) if before else None)
+        now = _rates(organization_id, filters, used=used, among=among)
+        return Earned(now, _rates(organization_id, before, is_before=True, among=among) if before else None)
     return Earned(
         spread_over_features(organization_id, filters, used=used),
         spread_over_features(organization_id, before, is_before=True) if before else None,
@@ -103,20 +110,27 @@ def spread_over_features(
 
 
 def _rates(
-    organization_id: int, filters: Filters, *, is_before: bool = False, used: Mapping[int, int] | None = None
+    organization_id: int,
+    filters: Filters,
+    *,
+    is_before: bool = False,
+    used: Mapping[int, int] | None = None,
+    among: Ids = None,
 ) -> Sql:
-    each = _of_each_user(organization_id, filters, used)
-    return revenue.rates(each, _rows(organization_id, filters, "user", is_before))
+    each = _of_each_user(organization_id, filters, used, among)
+    return revenue.rates(each, _rows(organization_id, filters, "user", is_before, among))
 
 
-def _rows(organization_id: int, filters: Filters, kind: usage.Kind, is_before: bool) -> Sql:
+def _rows(organization_id: int, filters: Filters, kind: usage.Kind, is_before: bool, among: Ids = None) -> Sql:
     if is_before:
-        return usage.compared(organization_id, filters, kind)
-    return usage.rows(organization_id, filters, kind, hourly=not filters.whole_days, summed=True)
+        return usage.compared(organization_id, filters, kind, among)
+    return usage.rows(organization_id, filters, kind, hourly=not filters.whole_days, summed=True, among=among)
 
 
-def _of_each_user(organization_id: int, filters: Filters, used: Mapping[int, int] | None = None) -> Sql:
-    return revenue.of_each_user(organization_id, filters.start, filters.until, filters.zone, filters.user, used)
+def _of_each_user(
+    organization_id: int, filters: Filters, used: Mapping[int, int] | None = None, among: Ids = None
+) -> Sql:
+    return revenue.of_each_user(organization_id, filters.start, filters.until, filters.zone, filters.user, used, among)
 
 
 def _apart(organization_id: int, search: CostSearch, known: int) -> int:

@@ -5,7 +5,6 @@ been added up. The dearest users are known at once, as are sums over all; so a p
 follows with all of it.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dashboard.cost_search import CARRIERS, OF_REVENUE, CostSearch
@@ -13,9 +12,8 @@ from dashboard.filters import Filters
 from dashboard.pages import cost_figures
 from dashboard.pages.cost_figures import CostFigures
 from dashboard.pages.overview_figures import has_revenue
-from dashboard.queries import breakdown, dearest, metered, revenue, usage, users
-from dashboard.queries.breakdown import Breakdown, Earned, Line
-from dashboard.queries.reading import Sql
+from dashboard.queries import breakdown, dearest, metered, revenue, users
+from dashboard.queries.breakdown import Breakdown, Line
 from dashboard.queries.usage import OF_USERS
 from dashboard.visit import Visit
 
@@ -58,35 +56,24 @@ def _of_users(organization_id: int, search: CostSearch) -> CostFigures | None:
     top = dearest.find(organization_id, filters, search.by, search.rows + 1)
     if len(top) <= search.rows:
         return None
-    ids = sorted({one.value for one in top if one.value})
-    used = metered.of_some(organization_id, filters.start, filters.until, ids)
-    among, earned = [0, *ids], _earned(organization_id, search, before, ids, used)
-    wanted = replace(search, rows=search.rows + 1)
-    found = breakdown.by_value(organization_id, wanted, before, earned, among)
+    among = sorted({0, *(one.value for one in top)})
+    used = metered.of_some(organization_id, filters.start, filters.until, among)
+    earned = cost_figures.earned(organization_id, search, before, used, among)
+    found = breakdown.by_value(organization_id, replace(search, rows=search.rows + 1), before, earned, among)
     total = replace(_total(organization_id, search, before), is_pending=True)
     rows = found.rows[: search.rows]
-    named = cost_figures.named(organization_id, search, rows, used)
-    shown = Breakdown(rows, len(found.rows), total)
-    return CostFigures(search, before, shown, True, 0, metered=named, metered_total=sum(used.values()), is_partial=True)
+    return CostFigures(
+        search,
+        before,
+        Breakdown(rows, len(found.rows), total),
+        with_revenue=True,
+        revenue_apart=0,
+        metered=cost_figures.named(organization_id, search, rows, used),
+        metered_total=sum(used.values()),
+        is_partial=True,
+        dearest=top,
+    )
 
 
 def _total(organization_id: int, search: CostSearch, before: Filters | None) -> Line:
     return breakdown.by_value(organization_id, replace(search, by="total"), before, None).total
-
-
-def _earned(
-    organization_id: int, search: CostSearch, before: Filters | None, ids: Sequence[int], used: Mapping[int, int]
-) -> Earned:
-    filters = search.filters
-    now, then = _paid(organization_id, filters, ids, used), None
-    if before:
-        then = _paid(organization_id, before, ids, metered.of_some(organization_id, before.start, before.until, ids))
-    if search.by == "user":
-        return Earned(revenue.of_users(now), revenue.of_users(then) if then else None)
-    rows = usage.rows(organization_id, filters, "user", hourly=False, summed=True, among=ids)
-    former = usage.compared(organization_id, before, "user", ids) if before else None
-    return Earned(revenue.rates(now, rows), revenue.rates(then, former) if then and former else None)
-
-
-def _paid(organization_id: int, filters: Filters, ids: Sequence[int], used: Mapping[int, int]) -> Sql:
-    return revenue.of_each_user(organization_id, filters.start, filters.until, filters.zone, used=used, among=ids)

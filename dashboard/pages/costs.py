@@ -72,8 +72,9 @@ def build(visit: Visit, search: CostSearch, revision: str) -> Costs:
         figures = cost_first_look.read(visit, search)
         search = figures.search
         filters, found = search.filters, figures.breakdown
+        by, top = search.by, figures.dearest
         course = (
-            breakdown.by_bucket(organization, filters, search.by, SHOWN, hourly=filters.hourly) if found.rows else ()
+            breakdown.by_bucket(organization, filters, by, SHOWN, hourly=filters.hourly, top=top) if found.rows else ()
         )
         known = options.in_use(organization, filters)
     shown = search.after + len(found.rows)

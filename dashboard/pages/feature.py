@@ -43,8 +43,7 @@ def build(visit: Visit, filters: Filters, revision: str) -> ValueCosts | None:
         if not breakdown.has_feature(organization, name):
             return None
         figures = read_figures(organization, filters)
-        is_partial = visit.first_look and _is_carried(filters) and users.are_many(organization)
-        carried = Carried(is_pending=True) if is_partial else _carried(organization, filters)
+        carried = _carried(visit, filters)
         top_users = users.top(organization, filters, TOP)
         around = value.read(organization, filters)
     bars = user_bars(top_users, {}, filters, total=figures.totals.cost_picousd)
@@ -59,19 +58,18 @@ def build(visit: Visit, filters: Filters, revision: str) -> ValueCosts | None:
         around=around,
         cards=_cards(figures, carried, filters),
         panel=Panel("users", "Users", bars, costs_href(filters, "user"), "All"),
-        foot_note="" if carried.now is None and not is_partial else SPREAD,
-        is_partial=is_partial,
+        foot_note="" if carried.now is None and not carried.is_pending else SPREAD,
+        is_partial=carried.is_pending,
     )
 
 
-def _is_carried(filters: Filters) -> bool:
-    """Whether revenue has a meaning: of a feature it has, not of a part of one, nor of test requests."""
-    return filters.conditions.keys() == {"feature"} and filters.environment == "live"
-
-
-def _carried(organization_id: int, filters: Filters) -> Carried:
-    if not _is_carried(filters):
+def _carried(visit: Visit, filters: Filters) -> Carried:
+    """Revenue has a meaning of a feature, not of a part of one, nor of test requests."""
+    organization_id = visit.organization_id
+    if filters.conditions.keys() != {"feature"} or filters.environment != "live":
         return Carried()
+    if visit.first_look and users.are_many(organization_id):
+        return Carried(is_pending=True)
     whole = filters.without(("feature",))
     before = comparison(organization_id, whole)
     now = revenue.of_feature(spread_over_features(organization_id, whole, filters.feature))

@@ -20,8 +20,6 @@ from dashboard.visit import Visit
 
 TOP = 8
 LATEST = 8
-MANY_REQUESTS = 20_000
-"""So many read one by one are noticed: a first look leaves them to what follows."""
 
 
 @dataclass(frozen=True)

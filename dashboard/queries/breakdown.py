@@ -141,13 +141,17 @@ FROM page p CROSS JOIN total {user.text} ORDER BY {_order(search)}"""  # noqa: S
     return _breakdown(found)
 
 
-def by_bucket(organization_id: int, filters: Filters, by: By, limit: int, *, hourly: bool) -> tuple[BucketCost, ...]:
+def by_bucket(
+    organization_id: int, filters: Filters, by: By, limit: int, *, hourly: bool, top: Sequence[Dear] | None = None
+) -> tuple[BucketCost, ...]:
     """Cost per hour or local day of the `limit` dearest values and of the rest, the dearest value first.
 
-    Of users by day, only the dearest are read; of anything else, the same index range as `by_value`.
+    Of users by day, only the dearest are read, which are `top` where they are known already; of anything else, the same
+    index range as `by_value`.
     """
     if by in OF_USERS and usage.source_of(filters, by, hourly=hourly) != "events":
-        return _by_day_of_users(organization_id, filters, by, limit)
+        found = dearest.find(organization_id, filters, by, limit) if top is None else top[:limit]
+        return _by_day_of_users(organization_id, filters, by, [one for one in found if one.cost_picousd > 0])
     source, user = usage.rows(organization_id, filters, by, hourly=hourly), names.join(by, organization_id)
     statement = f"""WITH used AS MATERIALIZED (
     SELECT at, value, provider, sum(cost_picousd) AS cost FROM ({source.text}) u GROUP BY 1, 2, 3
@@ -169,9 +173,8 @@ FROM placed s LEFT JOIN top p ON p.place = s.place {user.text} ORDER BY s.place 
     )
 
 
-def _by_day_of_users(organization_id: int, filters: Filters, by: By, limit: int) -> tuple[BucketCost, ...]:
+def _by_day_of_users(organization_id: int, filters: Filters, by: By, top: Sequence[Dear]) -> tuple[BucketCost, ...]:
     """The rest is what all of them cost that day, without the dearest."""
-    top = [one for one in dearest.find(organization_id, filters, by, limit) if one.cost_picousd > 0]
     days = usage.by_bucket(organization_id, filters, "total", hourly=False)
     rest = {day.start: day.usage.cost_picousd for day in days}
     found = []

@@ -174,7 +174,9 @@ FROM (
 GROUP BY 1"""  # noqa: S608
     params = (*own.params, start, *own.params, start, until, list(starts), list(ends), list(seconds))
     monthly = Sql(text, (months.numerator * PICOUSD_PER_USD, months.denominator, *params))
-    if used is None:
+    if used is None and among is not None:
+        used = metered.of_some(organization_id, start, until, among)
+    elif used is None:
         used = metered.of_each_user(organization_id, start, until, external_id)
     if not used:
         return monthly
