@@ -59,8 +59,7 @@ class Ingest:
     async def _one(self, call: Call) -> None:
         http.check_content_type(call.scope, [JSON])
         call.body = await http.read_body(call.scope, call.receive, MAX_EVENT_BYTES, self._runtime.deadlines)
-        event = _parsed(call.body, call.at, idempotency_header(call.scope))
-        row = self._priced(event, call)
+        row = self.row(call.body, call, idempotency_header(call.scope))
         await self.submit([row])
         if row.error:
             raise HttpError(422, "unstorable", f"the event {row.error}")
@@ -82,7 +81,7 @@ class Ingest:
             call.body = body
             try:
                 key = f"{header_key}#{number}" if header_key else None
-                results.append(self._priced(_parsed(body, call.at, key), call))
+                results.append(self.row(body, call, key))
             except HttpError as error:
                 list_refusal(self._runtime, call, error)
                 results.append(error)
@@ -112,11 +111,9 @@ class Ingest:
             logger.warning("sources of prices could not be read: %s", str(error).strip().partition("\n")[0])
             raise unavailable("the sources of the prices could not be read in time") from None
 
-    def row(self, body: bytes, call: Call) -> Row:
-        """An event's body on its way into the database. Raises HttpError."""
-        return self._priced(_parsed(body, call.at, None), call)
-
-    def _priced(self, event: IncomingEvent, call: Call) -> Row:
+    def row(self, body: bytes, call: Call, idempotency_key: str | None = None) -> Row:
+        """An event's body on its way into the database; the key is that of a body without one. Raises HttpError."""
+        event = _parsed(body, call.at, idempotency_key)
         catalog = self._runtime.catalog
         if catalog is None or call.key is None:
             raise unavailable()

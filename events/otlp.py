@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -48,18 +48,13 @@ def calls(spans: Sequence[Span]) -> list[Call]:
     span of the same answer, is not a call of its own.
     """
     found = [_call(span) for span in spans if _is_call(span) and _has_usage(span)]
-    by_id = {(span.trace_id, span.span_id): span for span in spans}
-    known = {(call.span.trace_id, call.span.span_id): call for call in found}
-    below: dict[tuple[str, str], list[Call]] = {}
+    parents = {span.key: (span.trace_id, span.parent_id) for span in spans}
+    below: dict[tuple[str, str], list[Call]] = {call.span.key: [] for call in found}
     for call in found:
-        above = _nearest_above(call.span, by_id, known)
+        above = _nearest_above(call.span, parents, below.keys())
         if above is not None:
-            below.setdefault((above.span.trace_id, above.span.span_id), []).append(call)
-    return list(
-        _each_answer_once(
-            [call for call in found if not _repeats(call, below.get((call.span.trace_id, call.span.span_id), []))]
-        )
-    )
+            below[above].append(call)
+    return list(_each_answer_once([call for call in found if not _repeats(call, below[call.span.key])]))
 
 
 def event_body(call: Call) -> bytes:
@@ -137,16 +132,15 @@ def _count(span: Span, wanted: Sequence[str]) -> int:
 
 
 def _nearest_above(
-    span: Span, by_id: Mapping[tuple[str, str], Span], known: Mapping[tuple[str, str], Call]
-) -> Call | None:
-    seen = {span.span_id}
-    parent_id = span.parent_id
-    while parent_id and parent_id not in seen:
-        seen.add(parent_id)
-        key = (span.trace_id, parent_id)
-        if key in known:
-            return known[key]
-        parent_id = by_id[key].parent_id if key in by_id else ""
+    span: Span, parents: Mapping[tuple[str, str], tuple[str, str]], known: Container[tuple[str, str]]
+) -> tuple[str, str] | None:
+    """The key of the nearest span above it that is `known`, None without one. Parents may go round."""
+    seen, above = {span.key}, parents[span.key]
+    while above in parents and above not in seen:
+        if above in known:
+            return above
+        seen.add(above)
+        above = parents[above]
     return None
 
 

@@ -47,6 +47,11 @@ class Span:
     is_error: bool = False
     error_message: str = ""
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it apart from all others."""
+        return self.trace_id, self.span_id
+
 
 def read_spans(body: bytes, *, is_json: bool) -> list[Span]:
     """All spans of an export, in its order. Raises InvalidTraces."""

@@ -20,7 +20,7 @@ MAX_BYTES = 16 * 1024 * 1024
 """Exports carry prompts and answers, which are passed over."""
 MAX_SAID = 5
 """So many spans of those that were refused are told why."""
-_PROTOBUF = ("application/x-protobuf", "application/protobuf")
+_PROTOBUF = (otlp_wire.PROTOBUF, "application/protobuf")
 _AT_ONCE = 50
 """So many spans are read before others' calls have their turn."""
 
